@@ -1,0 +1,54 @@
+"""What a data source gives and what a batch holds."""
+
+from typing import NotRequired, Protocol, TypedDict
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int32, UInt8
+
+
+class Example(TypedDict):
+    """One image with its labels, at the image's own size.
+
+    Attributes:
+        image: RGB, 0 to 255.
+        points: 0-based pixels of `image`, as (A or B, y or x). K may be 0 (an unlabelled image).
+        relation: +1 where A is farther, -1 where A is nearer, 0 where both are equal.
+        depth: Depth, larger = farther, in the unit of its source; NaN where unknown. Any size of the image's aspect.
+        teacher_depth: A teacher's prediction for the image, as `depth`.
+    """
+
+    image: UInt8[np.ndarray, "height width 3"]
+    points: Int32[np.ndarray, "pairs 2 2"]
+    relation: Int32[np.ndarray, "pairs"]
+    depth: NotRequired[Float32[np.ndarray, "depth_height depth_width"]]
+    teacher_depth: NotRequired[Float32[np.ndarray, "teacher_height teacher_width"]]
+
+
+class Source(Protocol):
+    """A data set: any sequence of examples with random access, each a pure function of its index."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example: ...
+
+
+class Batch(TypedDict):
+    """A batch on its way to the device; every array is NumPy, the first axis is the batch.
+
+    Attributes:
+        image: RGB, 0 to 255, at the network's input size.
+        points: In training 0-based pixels of the network's input, in evaluation 0-based pixels of the ORIGINAL image.
+        relation: As in `Example`.
+        valid: False for padding.
+        image_size: (height, width) of the original image.
+        depth: As in `Example`, resized to the network's input size; NaN where unknown.
+        teacher_depth: As in `Example`, resized to the network's input size; NaN where unknown.
+    """
+
+    image: UInt8[np.ndarray, "batch height width 3"]
+    points: Int32[np.ndarray, "batch pairs 2 2"]
+    relation: Int32[np.ndarray, "batch pairs"]
+    valid: Bool[np.ndarray, "batch pairs"]
+    image_size: Int32[np.ndarray, "batch 2"]
+    depth: NotRequired[Float32[np.ndarray, "batch height width 1"]]
+    teacher_depth: NotRequired[Float32[np.ndarray, "batch height width 1"]]

@@ -1,0 +1,47 @@
+"""Strict settings for every test: two fake devices, no silent promotion, checked shapes."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from jaxtyping import install_import_hook
+
+install_import_hook("mdepth_jax", "beartype.beartype")
+
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def golden():
+    """Loads the cases of one golden file: `golden("a1_diw_ranking")` gives a list of dicts of arrays."""
+
+    def load(name: str) -> list[dict[str, np.ndarray]]:
+        with np.load(GOLDEN / f"{name}.npz") as file:
+            arrays = dict(file)
+        cases = [
+            {key[4:]: value for key, value in arrays.items() if key.startswith(f"c{number:02d}_")}
+            for number in range(int(arrays["n_cases"]))
+        ]
+        assert cases
+        assert all(cases)
+        return cases
+
+    return load
+
+
+@pytest.fixture
+def x64():
+    """Runs one test in double precision."""
+    with jax.enable_x64(True):
+        yield

@@ -1,0 +1,153 @@
+"""The FBNet decoder: inverted residual blocks that up-sample, with skips from the encoder."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from mdepth_jax.models.layers import (
+    Conv,
+    InvertedResidual,
+    round_channels,
+    upsample_bilinear,
+)
+
+Fusion = Literal["concat", "add"]
+LastLayer = Literal["upsample", "block"]
+
+
+class DepthOutputs(NamedTuple):
+    """What a depth network gives for a batch of images.
+
+    Attributes:
+        depth: Relative depth at the size of the image: larger is farther, no unit, any real value. float32.
+        auxiliary: In training mode one more such map per intermediate head, coarse to fine; else empty.
+        features: The finest decoder features at half the size of the image.
+    """
+
+    depth: Float[Array, "batch height width 1"]
+    auxiliary: tuple[Float[Array, "batch height width 1"], ...]
+    features: Float[Array, "batch half_height half_width channels"]
+
+
+class Head(nnx.Module):
+    """Intermediate prediction (training only): up-sampling blocks to half resolution, then a 1x1 convolution.
+
+    Args:
+        in_channels: Width of the decoder stage that it reads.
+        widths: Output width of each block.
+        kernel_size: Of the depthwise convolutions.
+        expansion: Middle width of a block as a multiple of its output width.
+        bias: Initial bias of the prediction.
+        param_dtype: Of the parameters.
+        rngs: Seeds of the initialisation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        widths: Sequence[int],
+        kernel_size: int,
+        expansion: float,
+        bias: float,
+        *,
+        param_dtype=jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        options = {"param_dtype": param_dtype, "rngs": rngs}
+        self.blocks = nnx.List()
+        for width in widths:
+            self.blocks.append(up_block(in_channels, width, kernel_size, expansion, **options))
+            in_channels = width
+        self.predict = Conv(in_channels, 1, bias=bias, **options)
+
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch out_height out_width 1"]:
+        """Gives a prediction at full resolution."""
+        for block in self.blocks:
+            x = block(x)
+        return upsample_bilinear(self.predict(x).astype(jnp.float32))
+
+
+def up_block(
+    in_channels: int, out_channels: int, kernel_size: int, expansion: float, **options
+) -> InvertedResidual:
+    """A block that doubles the size, its middle width a multiple of its OUTPUT width."""
+    middle = round_channels(out_channels * expansion)
+    return InvertedResidual(in_channels, middle, out_channels, kernel_size, upsample=True, **options)
+
+
+class FBNetDecoder(nnx.Module):
+    """Four up-sampling blocks to half resolution, each followed by a skip, and a linear 1x1 prediction.
+
+    A block's output is as wide as the skip that it meets; with MobileNetV2 that is
+    `1600 ->192-> 96`, `192 ->64-> 32`, `64 ->48-> 24`, `48 ->32-> 16`, `32 -> 1` (paper section 3.1).
+
+    Args:
+        widths: Of the encoder's six features.
+        kernel_size: Of the depthwise convolutions.
+        expansion: Middle width of a block as a multiple of its output width.
+        fusion: `"concat"` or `"add"` of a skip; adding leaves out the one at 1/32, as wide as no other.
+        last_layer: From half to full resolution: `"upsample"` the prediction (bilinear), or predict after one
+            more `"block"`, as wide as the fourth.
+        heads: Number of intermediate predictions, 0 to 2: after block 3, and with two after block 2 as well.
+        output_bias: Initial bias of every prediction.
+        param_dtype: Of the parameters.
+        rngs: Seeds of the initialisation.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        kernel_size: int = 5,
+        expansion: float = 2.0,
+        fusion: Fusion = "concat",
+        last_layer: LastLayer = "upsample",
+        heads: int = 0,
+        output_bias: float = 0.0,
+        *,
+        param_dtype=jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        options = {"param_dtype": param_dtype, "rngs": rngs}
+        *outputs, deepest, head_width = widths
+        outputs = outputs[::-1]
+        self.fusion = fusion
+        self.deterministic = False
+        merge = 2 if fusion == "concat" else 1
+        channels = head_width + deepest if fusion == "concat" else head_width
+        self.blocks, self.heads = nnx.List(), nnx.Dict()
+        for stage, width in enumerate(outputs):
+            self.blocks.append(up_block(channels, width, kernel_size, expansion, **options))
+            channels = merge * width
+            if stage in (1, 2)[2 - heads :]:
+                self.heads[str(stage)] = Head(
+                    channels, outputs[stage + 1 :], kernel_size, expansion, output_bias, **options
+                )
+        has_last = last_layer == "block"
+        self.last = up_block(channels, outputs[-1], kernel_size, expansion, **options) if has_last else None
+        channels = outputs[-1] if has_last else channels
+        self.predict = Conv(channels, 1, bias=output_bias, **options)
+
+    def __call__(self, features: tuple[Float[Array, "batch _ _ _"], ...]) -> DepthOutputs:
+        """Decodes the encoder's features."""
+        *skips, x = features
+        if self.fusion == "concat":
+            x = jnp.concatenate([x, skips[-1]], axis=-1)
+        auxiliary = []
+        for stage, (block, skip) in enumerate(zip(self.blocks, skips[-2::-1], strict=True)):
+            x = block(x)
+            x = jnp.concatenate([x, skip], axis=-1) if self.fusion == "concat" else x + skip
+            if str(stage) in self.heads and not self.deterministic:
+                auxiliary.append(self.heads[str(stage)](x))
+        if self.last is None:
+            depth = upsample_bilinear(self.predict(x).astype(jnp.float32))
+        else:
+            depth = self.predict(self.last(x)).astype(jnp.float32)
+        return DepthOutputs(depth, tuple(auxiliary), x)
+
+
+DECODERS = {"fbnet": FBNetDecoder}

@@ -1,0 +1,110 @@
+"""The depth network: an encoder, a decoder and the scaling of the image between them."""
+
+from typing import Any, Literal
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, UInt8
+
+from mdepth_jax.errors import UserError
+from mdepth_jax.models.decoders import DECODERS, DepthOutputs
+from mdepth_jax.models.depthwise import Padding
+from mdepth_jax.models.encoders import ENCODERS
+
+Preprocessing = Literal["tensorflow", "torchvision"]
+Image = UInt8[Array, "batch height width 3"] | Float[Array, "batch height width 3"]
+
+# Mean and deviation of RGB in 0..255 and the padding of strided convolutions: all belong to the weights.
+PREPROCESSING: dict[str, tuple[tuple[float, ...], tuple[float, ...], Padding]] = {
+    "tensorflow": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5), "SAME"),
+    "torchvision": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "symmetric"),
+}
+STRIDE = 32
+
+
+class DepthNet(nnx.Module):
+    """Image to relative depth.
+
+    Args:
+        encoder: Gives features at strides 2, 4, 8, 16, 32 and its head's.
+        decoder: Turns them into `DepthOutputs`.
+        preprocessing: Scaling of the image: to -1..1 (`"tensorflow"`) or by ImageNet's mean and deviation
+            (`"torchvision"`).
+        dtype: Of the computation; batch statistics and predictions are float32 in any case.
+    """
+
+    def __init__(
+        self,
+        encoder: nnx.Module,
+        decoder: nnx.Module,
+        preprocessing: Preprocessing = "tensorflow",
+        dtype=jnp.float32,
+    ):
+        self.encoder, self.decoder = encoder, decoder
+        self.preprocessing, self.dtype = preprocessing, dtype
+
+    def __call__(self, image: Image) -> DepthOutputs:
+        """Predicts depth.
+
+        Args:
+            image: RGB, 0 to 255. A side that is no multiple of 32 is padded by repeating its last row or
+                column, and the outputs are cropped.
+        """
+        height, width = image.shape[1:3]
+        mean, deviation, _ = PREPROCESSING[self.preprocessing]
+        image = (image.astype(jnp.float32) - jnp.array([[[mean]]])) / jnp.array([[[deviation]]])
+        pads = (0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)
+        image = jnp.pad(image.astype(self.dtype), pads, mode="edge")
+        outputs = self.decoder(self.encoder(image))
+        half_height, half_width = -(-height // 2), -(-width // 2)
+        return DepthOutputs(
+            outputs.depth[:, :height, :width],
+            tuple(map_[:, :height, :width] for map_ in outputs.auxiliary),
+            outputs.features[:, :half_height, :half_width],
+        )
+
+    def without_heads(self) -> "DepthNet":
+        """A copy in evaluation mode, sharing its arrays, that has no intermediate heads."""
+        model = nnx.clone(self, variables=False)
+        model.decoder.heads = nnx.Dict()
+        model.eval()
+        return model
+
+
+def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
+    """Builds the network that a configuration describes.
+
+    Args:
+        config: Has the fields `encoder`, `width`, `preprocessing`, `decoder`, `kernel`, `expansion`,
+            `fusion`, `last_layer`, `heads`, `output_bias` and `dtype`: see `FBNetDecoder`, `DepthNet`.
+        rngs: Seeds of the initialisation.
+
+    Raises:
+        UserError: A field has none of the values to choose from.
+    """
+    choices = {
+        "encoder": ENCODERS,
+        "preprocessing": PREPROCESSING,
+        "decoder": DECODERS,
+        "fusion": ("concat", "add"),
+        "last_layer": ("upsample", "block"),
+        "heads": (0, 1, 2),
+        "kernel": (3, 5),
+        "dtype": ("float32", "bfloat16"),
+    }
+    for key, allowed in choices.items():
+        value = getattr(config, key)
+        if value not in allowed:
+            raise UserError(f"model.{key}: {value!r} is none of {', '.join(map(str, allowed))}.")
+    encoder = ENCODERS[config.encoder](config.width, PREPROCESSING[config.preprocessing][2], rngs=rngs)
+    decoder = DECODERS[config.decoder](
+        encoder.widths,
+        kernel_size=config.kernel,
+        expansion=config.expansion,
+        fusion=config.fusion,
+        last_layer=config.last_layer,
+        heads=config.heads,
+        output_bias=config.output_bias,
+        rngs=rngs,
+    )
+    return DepthNet(encoder, decoder, config.preprocessing, jnp.dtype(config.dtype))

@@ -1,0 +1,1 @@
+"""The renderer and the layouts of the embedded scenes."""

@@ -1,9 +1,13 @@
 """What a data source gives and what a batch holds."""
 
-from typing import NotRequired, Protocol, TypedDict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, NamedTuple, NotRequired, Protocol, TypedDict, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
+
+MapKey = Literal["depth", "teacher_depth"]
+MAP_KEYS: tuple[MapKey, ...] = get_args(MapKey)
 
 
 class Example(TypedDict):
@@ -13,7 +17,8 @@ class Example(TypedDict):
         image: RGB, 0 to 255.
         points: 0-based pixels of `image`, as (A or B, y or x). K may be 0 (an unlabelled image).
         relation: +1 where A is farther, -1 where A is nearer, 0 where both are equal.
-        depth: Depth, larger = farther, in the unit of its source; NaN where unknown. Any size of the image's aspect.
+        depth: Depth, larger = farther, in the unit of its source; NaN where unknown. Any size of the image's
+            aspect.
         teacher_depth: A teacher's prediction for the image, as `depth`.
     """
 
@@ -24,8 +29,13 @@ class Example(TypedDict):
     teacher_depth: NotRequired[Float32[np.ndarray, "teacher_height teacher_width"]]
 
 
+@runtime_checkable
 class Source(Protocol):
     """A data set: any sequence of examples with random access, each a pure function of its index."""
+
+    @property
+    def max_pairs(self) -> int:
+        """The largest number of pairs of one example; batches are padded to it."""
 
     def __len__(self) -> int: ...
 
@@ -37,7 +47,8 @@ class Batch(TypedDict):
 
     Attributes:
         image: RGB, 0 to 255, at the network's input size.
-        points: In training 0-based pixels of the network's input, in evaluation 0-based pixels of the ORIGINAL image.
+        points: In training 0-based pixels of the network's input, in evaluation 0-based pixels of the
+            ORIGINAL image.
         relation: As in `Example`.
         valid: False for padding.
         image_size: (height, width) of the original image.
@@ -52,3 +63,33 @@ class Batch(TypedDict):
     image_size: Int32[np.ndarray, "batch 2"]
     depth: NotRequired[Float32[np.ndarray, "batch height width 1"]]
     teacher_depth: NotRequired[Float32[np.ndarray, "batch height width 1"]]
+
+
+class Data(NamedTuple):
+    """What a run reads; any iterators of NumPy batches will do.
+
+    Attributes:
+        train: From a step, gives the endless batches from that step on.
+        evaluate: Gives every batch of the held-out set, once.
+        steps_per_epoch: Length of an epoch.
+    """
+
+    train: Callable[[int], Iterator[Batch]]
+    evaluate: Callable[[], Iterable[Batch]]
+    steps_per_epoch: int
+
+
+class Supervision(NamedTuple):
+    """What there is to learn from.
+
+    Attributes:
+        pairs: Ordinal pairs.
+        depth: Dense depth maps.
+        teacher_depth: A teacher's depth, cached or live.
+        teacher_features: A live teacher's features.
+    """
+
+    pairs: bool = True
+    depth: bool = False
+    teacher_depth: bool = False
+    teacher_features: bool = False

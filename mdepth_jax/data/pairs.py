@@ -1,0 +1,176 @@
+"""Ordinal pairs in the file format of Depth in the Wild (Chen et al. 2016).
+
+Two lines per pair, the path of the image and the labels:
+
+    images/0002.jpg
+    464,131,420,512,<,640,480
+
+The labels are `yA,xA,yB,xB,relation,width,height`: whole pixels from 1, y before x; `>` where A is farther
+than B, `<` where it is nearer, `=` where both are equally far. An image with several pairs occurs several
+times.
+"""
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int32
+
+from mdepth_jax.data.images import read_bytes
+from mdepth_jax.errors import UserError
+
+RELATIONS = {">": 1, "<": -1, "=": 0}
+_FIELDS = "yA,xA,yB,xB,relation,width,height"
+
+
+class ImagePairs(NamedTuple):
+    """The pairs of one image.
+
+    Attributes:
+        path: Of the image, relative to the data set's folder.
+        points: 0-based pixels, as (A or B, y or x).
+        relation: +1 where A is farther, -1 where A is nearer, 0 where both are equal.
+        size: (height, width) of the upright image; None if the file does not say.
+        line: Of the image's first labels in the file, from 1; 0 if there is no file.
+    """
+
+    path: str
+    points: Int32[np.ndarray, "pairs 2 2"]
+    relation: Int32[np.ndarray, "pairs"]
+    size: tuple[int, int] | None
+    line: int
+
+
+class _Labels(NamedTuple):
+    points: list[list[int]]
+    relation: int
+    size: tuple[int, int]
+
+
+def _parse_labels(text: str) -> _Labels:
+    """One line of labels; raises ValueError with what is wrong and the way out."""
+    fields = [field.strip() for field in text.split(",")]
+    if len(fields) != 7:
+        raise ValueError(f"expected the 7 fields {_FIELDS} but found {text!r}; is a line missing?")
+    relation = fields.pop(4)
+    try:
+        ya, xa, yb, xb, width, height = map(int, fields)
+    except ValueError:
+        raise ValueError(f"{_FIELDS} must be whole numbers beside the relation, not {text!r}") from None
+    if relation not in RELATIONS:
+        raise ValueError(f"the relation must be one of < > =, not {relation!r}")
+    for y, x in ((ya, xa), (yb, xb)):
+        if not (1 <= y <= height and 1 <= x <= width):
+            raise ValueError(
+                f"point y={y} x={x} lies outside the image of height {height} and width {width};"
+                f" points count from 1, in the order {_FIELDS}"
+            )
+    return _Labels([[ya - 1, xa - 1], [yb - 1, xb - 1]], RELATIONS[relation], (height, width))
+
+
+def _looks_like_labels(text: str) -> bool:
+    return text.count(",") >= 4
+
+
+def _check_same_size(labels: _Labels, entries: Sequence[tuple[int, _Labels]]) -> None:
+    if entries and entries[0][1].size != labels.size:
+        line, (_, _, (height, width)) = entries[0]
+        raise ValueError(
+            f"the image is {labels.size[1]}x{labels.size[0]} here but {width}x{height} in line {line};"
+            " correct one of them"
+        )
+
+
+def scan_pairs(csv: Path) -> tuple[list[ImagePairs], list[UserError]]:
+    """All good entries of a file, and what is wrong with the others.
+
+    The entries are grouped by image in the order of first appearance. After a missing line the reading falls
+    into step again. Empty lines are skipped.
+
+    Raises:
+        UserError: The file is missing or is no text.
+    """
+    try:
+        text = read_bytes(csv).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{csv}: not a text file; give a CSV of pairs") from None
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    images: dict[str, list[tuple[int, _Labels]]] = {}
+    problems = []
+    if not lines:
+        problems.append(
+            UserError(f"{csv}:1: the file holds no pairs; write an image path and {_FIELDS} per pair")
+        )
+    position = 0
+    while position < len(lines):
+        number, path = lines[position]
+        if _looks_like_labels(path):
+            problems.append(
+                UserError(f"{csv}:{number}: labels {path!r} without the line of their image; add its path")
+            )
+            position += 1
+            continue
+        number, text = lines[position + 1] if position + 1 < len(lines) else (number, "the end of the file")
+        position += 2 if _looks_like_labels(text) else 1
+        try:
+            labels = _parse_labels(text)
+            entries = images.setdefault(posixpath.normpath(path), [])
+            _check_same_size(labels, entries)
+        except ValueError as error:
+            problems.append(UserError(f"{csv}:{number}: {error}"))
+        else:
+            entries.append((number, labels))
+    return [_group(path, entries) for path, entries in images.items()], problems
+
+
+def _group(path: str, entries: Sequence[tuple[int, _Labels]]) -> ImagePairs:
+    points = np.array([labels.points for _, labels in entries], np.int32)
+    relation = np.array([labels.relation for _, labels in entries], np.int32)
+    line, first = entries[0]
+    return ImagePairs(path, points, relation, first.size, line)
+
+
+def parse_pairs(csv: Path) -> list[ImagePairs]:
+    """The entries of a file, grouped by image in the order of first appearance.
+
+    Raises:
+        UserError: The first mistake, as `file:line: what is wrong; the way out`.
+    """
+    images, problems = scan_pairs(csv)
+    if problems:
+        raise problems[0]
+    return images
+
+
+def write_pairs(csv: Path, images: Iterable[ImagePairs]) -> None:
+    """Writes a file that `parse_pairs` reads; every image must have a size, else ValueError."""
+    symbols = {sign: symbol for symbol, sign in RELATIONS.items()}
+    with csv.open("w", encoding="utf-8") as file:
+        for image in images:
+            if image.size is None:
+                raise ValueError(f"{image.path} has no size")
+            height, width = image.size
+            for ((ya, xa), (yb, xb)), relation in zip(image.points + 1, image.relation, strict=True):
+                file.write(f"{image.path}\n{ya},{xa},{yb},{xb},{symbols[int(relation)]},{width},{height}\n")
+
+
+def net_coordinates(
+    points: Int32[np.ndarray, "*pairs 2"], image_size: tuple[int, int], net_size: tuple[int, int]
+) -> Int32[np.ndarray, "*pairs 2"]:
+    """Moves points from pixels of the image to pixels of the network's input.
+
+    In 1-based pixels v of the image: floor(v / size * net_size), at least 1; then minus 1. This is the rule
+    of the original `DataLoader_DIW.lua` without its nudge of two points that fall on one pixel.
+
+    Args:
+        points: 0-based pixels (y, x) of the image.
+        image_size: (height, width) of the image.
+        net_size: (height, width) of the network's input.
+
+    Returns:
+        0-based pixels (y, x) of the network's input.
+    """
+    scaled = np.floor((points + 1) / np.array(image_size) * np.array(net_size))
+    return (np.clip(scaled, 1, np.array(net_size)) - 1).astype(np.int32)

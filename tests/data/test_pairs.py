@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+
+from mdepth_jax.data.pairs import net_coordinates, parse_pairs, scan_pairs, write_pairs
+from mdepth_jax.errors import UserError
+
+GOOD = """\
+./images/a.jpg
+1,2,30,40,>,40,30
+images/b.jpg
+5,6,7,8,<,20,10
+images/a.jpg
+3,3,4,4,=,40,30
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "pairs.csv"
+    path.write_text(text)
+    return path
+
+
+def test_pairs_of_one_image_are_grouped(tmp_path):
+    a, b = parse_pairs(write(tmp_path, GOOD))
+    assert (a.path, a.size, a.line) == ("images/a.jpg", (30, 40), 2)
+    np.testing.assert_array_equal(a.points, [[[0, 1], [29, 39]], [[2, 2], [3, 3]]])
+    np.testing.assert_array_equal(a.relation, [1, 0])
+    assert (b.path, b.size, b.line) == ("images/b.jpg", (10, 20), 4)
+    np.testing.assert_array_equal(b.relation, [-1])
+
+
+def test_windows_line_ends_and_empty_lines(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+    assert [image.path for image in parse_pairs(path)] == ["images/a.jpg", "images/b.jpg"]
+
+
+def test_write_and_read_again(tmp_path):
+    images = parse_pairs(write(tmp_path, GOOD))
+    write_pairs(tmp_path / "again.csv", images)
+    for image, again in zip(images, parse_pairs(tmp_path / "again.csv"), strict=True):
+        assert image.path == again.path
+        assert image.size == again.size
+        np.testing.assert_array_equal(image.points, again.points)
+        np.testing.assert_array_equal(image.relation, again.relation)
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "reason"),
+    [
+        (2, "images/a.jpg\n1,2,30,40,>,40\n", "7 fields"),
+        (2, "images/a.jpg\n1,2,30,40,>,40,30,9\n", "7 fields"),
+        (2, "images/a.jpg\n1,x,30,40,>,40,30\n", "whole numbers"),
+        (2, "images/a.jpg\n1,2.5,30,40,>,40,30\n", "whole numbers"),
+        (2, "images/a.jpg\n1,2,30,40,!,40,30\n", "relation"),
+        (2, "images/a.jpg\n1,2,31,40,>,40,30\n", "outside"),
+        (2, "images/a.jpg\n0,2,30,40,>,40,30\n", "outside"),
+        (2, "images/a.jpg\nimages/b.jpg\n1,2,3,4,>,40,30\n", "line missing"),
+        (1, "1,2,3,4,>,40,30\nimages/b.jpg\n1,2,3,4,>,40,30\n", "without the line of their image"),
+        (3, "images/a.jpg\n1,2,3,4,>,40,30\nimages/b.jpg\n", "line missing"),
+        (4, "images/a.jpg\n1,2,3,4,>,40,30\nimages/a.jpg\n1,2,3,4,>,30,40\n", "40x30 in line 2"),
+        (1, "", "no pairs"),
+        (1, "\n\n", "no pairs"),
+    ],
+)
+def test_mistake_names_file_and_line(tmp_path, line, text, reason):
+    path = write(tmp_path, text)
+    with pytest.raises(UserError, match=reason) as error:
+        parse_pairs(path)
+    assert str(error.value).startswith(f"{path}:{line}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_scan_goes_on_after_a_mistake(tmp_path):
+    text = (
+        "a.jpg\nb.jpg\n1,2,3,4,>,40,30\n"  # the labels of a are missing
+        "1,2,3,4,<,40,30\nc.jpg\n1,2,3,4,<,40,30\n"  # the path before c is missing
+        "d.jpg\n1,2,3,4,?,40,30\ne.jpg\n1,2,3,4,=,40,30\n"
+    )
+    images, problems = scan_pairs(write(tmp_path, text))
+    assert [image.path for image in images] == ["b.jpg", "c.jpg", "e.jpg"]
+    assert [str(problem).split(":")[1] for problem in problems] == ["2", "4", "8"]
+
+
+def test_missing_and_binary_files(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        parse_pairs(tmp_path / "none.csv")
+    with pytest.raises(UserError, match="cannot be read"):
+        parse_pairs(tmp_path)
+    binary = tmp_path / "binary.csv"
+    binary.write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(UserError, match="not a text file"):
+        parse_pairs(binary)
+
+
+def test_coordinates_match_the_originals(golden):
+    for case in golden("a3_diw_coords"):
+        net_size = tuple(case["net_hw"].tolist())
+        for row, (width, height), label, net, lua, original in zip(
+            case["csv_yA_xA_yB_xB"],
+            case["orig_wh"].tolist(),
+            case["label"],
+            case["yt3d_train_target"],
+            case["lua_train_1based"],
+            case["yt3d_val_target"],
+            strict=True,
+        ):
+            points = (row - 1).astype(np.int32).reshape(2, 2)
+            np.testing.assert_array_equal(points.ravel(), original[:4])
+            found = net_coordinates(points, (height, width), net_size)
+            np.testing.assert_array_equal(found.ravel(), net[:4])
+            nudged = (found[0] == found[1]).all()
+            assert nudged or (found.ravel() + 1 == lua[:4]).all()
+            assert label == net[4]
+
+
+def test_coordinates_cover_the_net_and_stay_inside():
+    points = np.stack(np.indices((30, 40)), axis=-1).astype(np.int32).reshape(-1, 2)
+    found = net_coordinates(points, (30, 40), (7, 11))
+    np.testing.assert_array_equal(found.min(0), [0, 0])
+    np.testing.assert_array_equal(found.max(0), [6, 10])
+
+
+def test_golden_csv_lines_parse(tmp_path, golden):
+    case = golden("a3_diw_coords")[0]
+    symbols = {1: ">", -1: "<"}
+    text = "".join(
+        f"./DIW_test/{number}.thumb\n{ya},{xa},{yb},{xb},{symbols[label]},{width},{height}\n"
+        for number, ((ya, xa, yb, xb), label, (width, height)) in enumerate(
+            zip(
+                case["csv_yA_xA_yB_xB"].tolist(),
+                case["label"].tolist(),
+                case["orig_wh"].tolist(),
+                strict=True,
+            )
+        )
+    )
+    images = parse_pairs(write(tmp_path, text))
+    np.testing.assert_array_equal([image.relation[0] for image in images], case["label"])
+    np.testing.assert_array_equal(
+        np.stack([image.points.ravel() for image in images]), case["yt3d_val_target"][:, :4]
+    )
+    np.testing.assert_array_equal([image.size for image in images], case["val_res_hw"])

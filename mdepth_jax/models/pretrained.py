@@ -1,0 +1,88 @@
+"""Encoder weights from other projects' files, checked tensor by tensor."""
+
+import os
+import pathlib
+import zipfile
+import zlib
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from mdepth_jax.errors import UserError
+from mdepth_jax.models.layers import BatchNorm
+
+NORM_TENSORS = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
+CONV_TENSORS = {"weight": "kernel"}
+
+
+def load_pretrained(model: nnx.Module, path: str | os.PathLike) -> None:
+    """Reads ImageNet weights under torchvision's names into the encoder of `model`, in place.
+
+    The padding and the image scaling that the weights were trained with are the model's `preprocessing`. A
+    classifier and BatchNorm's batch counters are left out. Nothing changes unless every tensor fits.
+
+    Args:
+        model: Has an `encoder` whose `named_layers()` gives torchvision's name of every layer.
+        path: `.npz` or `.safetensors`; kernels in PyTorch's order (out, in, height, width).
+
+    Raises:
+        UserError: The file cannot be read, or a tensor is missing, unexpected, of the wrong shape or not finite.
+    """
+    tensors = {
+        name: tensor
+        for name, tensor in _read(pathlib.Path(path)).items()
+        if not name.startswith("classifier.") and not name.endswith(".num_batches_tracked")
+    }
+    variables = _named_variables(model.encoder)
+    for names, complaint in (
+        (variables.keys() - tensors.keys(), "is missing"),
+        (tensors.keys() - variables.keys(), "has no place in this encoder"),
+    ):
+        if names:
+            raise UserError(
+                f"{path}: tensor {min(names)} {complaint} ({len(names)} such); use weights of the same encoder."
+            )
+    values = {name: _fit(tensors[name], variables[name], f"{path}: tensor {name}") for name in variables}
+    for name, variable in variables.items():
+        variable[...] = values[name]
+
+
+def _named_variables(encoder) -> dict[str, nnx.Variable]:
+    return {
+        f"{layer_name}.{tensor}": getattr(layer, attribute)
+        for layer_name, layer in encoder.named_layers()
+        for tensor, attribute in (NORM_TENSORS if isinstance(layer, BatchNorm) else CONV_TENSORS).items()
+    }
+
+
+def _fit(tensor: np.ndarray, variable: nnx.Variable, where: str):
+    """The tensor in the layout and dtype of the variable."""
+    if not jnp.issubdtype(tensor.dtype, jnp.floating):
+        raise UserError(f"{where} holds {tensor.dtype}, not floating point numbers.")
+    if tensor.ndim == 4:
+        tensor = tensor.transpose(2, 3, 1, 0)
+    if tensor.shape != variable.shape:
+        raise UserError(
+            f"{where} has shape {tensor.shape} (kernels as height, width, in, out), the encoder needs "
+            f"{variable.shape}; check `model.width`."
+        )
+    if not np.isfinite(tensor.astype(np.float32)).all():
+        raise UserError(f"{where} holds NaN or infinity; get the file again.")
+    return jnp.asarray(tensor, variable.dtype)
+
+
+def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
+    if path.suffix not in (".npz", ".safetensors"):
+        raise UserError(f"{path}: weights must be a .npz or .safetensors file.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file.") from error
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, SafetensorError) as error:
+        raise UserError(f"{path}: not a whole {path.suffix} file of plain arrays ({error}).") from error

@@ -60,9 +60,7 @@ def whdr_counts(
         The numbers of wrong and of all valid pairs.
     """
     valid = jnp.ones(relation.shape, bool) if valid is None else valid
-    at_points = jax.vmap(_sample_resized)(
-        depth[..., 0], points.astype(jnp.int32), image_size.astype(jnp.int32)
-    )
+    at_points = jax.vmap(_sample_resized)(depth[..., 0], points.astype(jnp.int32), image_size.astype(jnp.int32))
     difference = at_points[..., 0] - at_points[..., 1]
     ordered = relation.astype(difference.dtype) * difference > threshold
     right = jnp.where(relation == 0, jnp.abs(difference) <= threshold, ordered)

@@ -45,9 +45,7 @@ def write_records(dataset: str, source: Path, output: Path, *, skip_invalid: boo
     from mdepth_jax.data.records import Pairs
 
     if not source.is_dir() or not any(source.iterdir()):
-        raise UserError(
-            f"--source {source}: no such folder, or an empty one; give the one with the CSVs and images"
-        )
+        raise UserError(f"--source {source}: no such folder, or an empty one; give the one with the CSVs and images")
     builder_class = {"pairs": Pairs, "diw": Diw}[dataset]
     builder = builder_class(data_dir=output, file_format="array_record", skip_invalid=skip_invalid)
     if not sys.stderr.isatty():
@@ -87,9 +85,7 @@ def write_scenes(output: Path, count: int) -> None:
             Image.fromarray(example["image"]).save(output / "images" / name)
             millimetres = np.clip(np.round(example["depth"] * 1000), 0, 65535).astype(np.uint16)
             Image.fromarray(millimetres).save(output / "depth" / name)
-            entries.append(
-                ImagePairs(f"images/{name}", example["points"], example["relation"], _SCENE_SIZE, 0)
-            )
+            entries.append(ImagePairs(f"images/{name}", example["points"], example["relation"], _SCENE_SIZE, 0))
         write_pairs(output / f"pairs_{split}.csv", entries)
         print(f"{split}: {count} images in {output}")
 
@@ -111,9 +107,7 @@ def main(argv: Sequence[str]) -> None:
     if flags.dataset != "scenes" and flags.source is None:
         parser.error(f"{flags.dataset} needs --source DIR")
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UserError(
-            f"--output {output}: exists and is not empty; choose another place or remove it first"
-        )
+        raise UserError(f"--output {output}: exists and is not empty; choose another place or remove it first")
     output.mkdir(parents=True, exist_ok=True)
     try:
         if flags.dataset == "scenes":

@@ -36,9 +36,7 @@ def test_prepare_pairs(folder, tmp_path, capsys):
     main(["pairs", "--source", str(folder), "--output", str(tmp_path / "out")])
     assert "train: 2 images" in capsys.readouterr().out
     records = open_source(tmp_path / "out", "train", maps=Maps(depth=0.001))
-    np.testing.assert_array_equal(
-        records[1]["depth"], open_source(folder, "train", maps=records.maps)[1]["depth"]
-    )
+    np.testing.assert_array_equal(records[1]["depth"], open_source(folder, "train", maps=records.maps)[1]["depth"])
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["pairs"]
 
 

@@ -92,9 +92,7 @@ def read_map(source: bytes | Path, name: str | None = None) -> Float32[np.ndarra
     name = name or str(source)
     image = _open(source, name)
     if image.mode != "L" and not image.mode.startswith("I"):
-        raise UserError(
-            f"{name}: a map must be a grey PNG of 8 or 16 bits, this one is {image.mode}; save it as such"
-        )
+        raise UserError(f"{name}: a map must be a grey PNG of 8 or 16 bits, this one is {image.mode}; save it as such")
     return np.array(image, np.float32)
 
 

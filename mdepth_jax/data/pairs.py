@@ -100,16 +100,12 @@ def scan_pairs(csv: Path) -> tuple[list[ImagePairs], list[UserError]]:
     images: dict[str, list[tuple[int, _Labels]]] = {}
     problems = []
     if not lines:
-        problems.append(
-            UserError(f"{csv}:1: the file holds no pairs; write an image path and {_FIELDS} per pair")
-        )
+        problems.append(UserError(f"{csv}:1: the file holds no pairs; write an image path and {_FIELDS} per pair"))
     position = 0
     while position < len(lines):
         number, path = lines[position]
         if _looks_like_labels(path):
-            problems.append(
-                UserError(f"{csv}:{number}: labels {path!r} without the line of their image; add its path")
-            )
+            problems.append(UserError(f"{csv}:{number}: labels {path!r} without the line of their image; add its path"))
             position += 1
             continue
         number, text = lines[position + 1] if position + 1 < len(lines) else (number, "the end of the file")

@@ -8,17 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from mdepth_jax.data import augment
 from mdepth_jax.data.images import resize_image, resize_map
 from mdepth_jax.data.pairs import net_coordinates
+from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.data.types import MAP_KEYS, Batch, Example, Source
 from mdepth_jax.errors import UserError
-
-# TensorFlow only reads data: the accelerators belong to JAX.
-for _kind in ("GPU", "TPU"):
-    tf.config.set_visible_devices([], _kind)
 
 
 @dataclass(frozen=True)
@@ -59,8 +55,7 @@ def steps_per_epoch(source: Source, spec: BatchSpec) -> int:
         raise UserError("the data set is empty; choose another split or path")
     if len(source) < spec.batch_size:
         raise UserError(
-            f"batch_size {spec.batch_size} is larger than the data set of {len(source)} images;"
-            " choose a smaller one"
+            f"batch_size {spec.batch_size} is larger than the data set of {len(source)} images; choose a smaller one"
         )
     return len(source) // spec.batch_size
 
@@ -114,9 +109,7 @@ def train_batches(
     return _batches(positions.map(shuffle), load, spec, process_count)
 
 
-def eval_batches(
-    source: Source, spec: BatchSpec, *, process_index: int = 0, process_count: int = 1
-) -> Iterator[Batch]:
+def eval_batches(source: Source, spec: BatchSpec, *, process_index: int = 0, process_count: int = 1) -> Iterator[Batch]:
     """Every example once, in order; the points stay pixels of the original image.
 
     The last batch is filled up with examples that have no valid pair, so that all hosts see equally many
@@ -157,9 +150,7 @@ def _positions(
     """This process's positions in the endless row of the examples of all batches."""
     size, remainder = divmod(spec.batch_size, process_count)
     if remainder:
-        raise UserError(
-            f"batch_size {spec.batch_size} does not divide among {process_count} hosts; choose a multiple"
-        )
+        raise UserError(f"batch_size {spec.batch_size} does not divide among {process_count} hosts; choose a multiple")
     local = tf.data.Dataset.range(start_step * size, stop_step * size)
     return local.map(lambda p: p // size * spec.batch_size + process_index * size + p % size)
 
@@ -236,9 +227,7 @@ def _batches(
         return [row[key] for key in dtypes]
 
     def as_tensors(index, position):
-        return dict(
-            zip(dtypes, tf.numpy_function(load_row, [index, position], list(dtypes.values())), strict=True)
-        )
+        return dict(zip(dtypes, tf.numpy_function(load_row, [index, position], list(dtypes.values())), strict=True))
 
     dataset = (
         locations.map(as_tensors, num_parallel_calls=tf.data.AUTOTUNE)

@@ -30,9 +30,7 @@ class Pairs(tfds.core.GeneratorBasedBuilder):
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "A folder with pairs_<split>.csv (or <split>.csv) and the images that it names."
-    )
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "A folder with pairs_<split>.csv (or <split>.csv) and the images that it names."
 
     def __init__(self, *, skip_invalid: bool = False, **kwargs):
         self.skip_invalid = skip_invalid
@@ -88,9 +86,7 @@ class Pairs(tfds.core.GeneratorBasedBuilder):
                 written += 1
                 yield index, folder.raw(index)
         if not written:
-            raise UserError(
-                f"{folder.csv}: not one good entry; run without skipping to see the first mistake"
-            )
+            raise UserError(f"{folder.csv}: not one good entry; run without skipping to see the first mistake")
 
     def _report(self, problems: list[UserError]) -> None:
         if problems and not self.skip_invalid:

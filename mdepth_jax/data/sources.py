@@ -73,9 +73,7 @@ def decode(raw: RawExample, where: str, maps: Maps) -> Example:
     if raw["depth"] and maps.depth is not None:
         example["depth"] = _decode_map(raw["depth"], f"{name}: depth map", maps.depth)
     if raw["teacher_depth"] and maps.teacher_depth is not None:
-        example["teacher_depth"] = _decode_map(
-            raw["teacher_depth"], f"{name}: teacher map", maps.teacher_depth
-        )
+        example["teacher_depth"] = _decode_map(raw["teacher_depth"], f"{name}: teacher map", maps.teacher_depth)
     return example
 
 
@@ -120,9 +118,7 @@ class ImageFolder:
         self.root, self.maps, self.csv = root, maps, csv
         self.entries = _unlabelled(root) if entries is None else entries
         self.max_pairs = max((len(entry.relation) for entry in self.entries), default=0)
-        self._fixed_sizes = {
-            key: self._fixed_size(key) for key in MAP_FOLDERS if getattr(maps, key) is not None
-        }
+        self._fixed_sizes = {key: self._fixed_size(key) for key in MAP_FOLDERS if getattr(maps, key) is not None}
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -139,9 +135,7 @@ class ImageFolder:
             )
         for key, fixed_size in self._fixed_sizes.items():
             if key in example and example[key].shape != fixed_size:
-                _check_aspect(
-                    example[key].shape, (height, width), f"{where}: {map_path(self.root, entry, key)}"
-                )
+                _check_aspect(example[key].shape, (height, width), f"{where}: {map_path(self.root, entry, key)}")
         return example
 
     def raw(self, index: int) -> RawExample:
@@ -213,9 +207,7 @@ class Concatenation:
         return self.sources[number][index - self._ends[number] + len(self.sources[number])]
 
 
-def open_source(
-    path: Path, split: str | None = None, *, root: Path | None = None, maps: Maps = NO_MAPS
-) -> Source:
+def open_source(path: Path, split: str | None = None, *, root: Path | None = None, maps: Maps = NO_MAPS) -> Source:
     """Opens a data set, whatever form it has.
 
     Args:
@@ -243,9 +235,7 @@ def open_source(
     for csv in (path / f"pairs_{split}.csv", path / f"{split}.csv"):
         if csv.is_file():
             return PairsFolder(csv, root, maps=maps)
-    raise UserError(
-        f"{path}: holds neither pairs_{split}.csv nor {split}.csv; name the CSV itself or another split"
-    )
+    raise UserError(f"{path}: holds neither pairs_{split}.csv nor {split}.csv; name the CSV itself or another split")
 
 
 def prepared_directory(path: Path) -> Path | None:

@@ -19,9 +19,7 @@ def auxiliary_loss(losses: Sequence[Float[Array, ""]], weights: Sequence[float])
         ValueError: If there are no losses, or not one weight for each.
     """
     if not losses or len(losses) != len(weights):
-        raise ValueError(
-            f"auxiliary_loss needs one weight for each loss: {len(losses)} losses, {len(weights)} weights"
-        )
+        raise ValueError(f"auxiliary_loss needs one weight for each loss: {len(losses)} losses, {len(weights)} weights")
     first, *others = (weight * loss for weight, loss in zip(weights, losses, strict=True))
     return sum(others, start=first)
 

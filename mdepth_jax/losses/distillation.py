@@ -38,9 +38,7 @@ def pairwise_loss(
     window = tuple(max(1, int(size * pool_scale)) for size in teacher.shape[1:3])
     student, teacher = _max_pool(student, window), _max_pool(lax.stop_gradient(teacher), window)
     if student.shape[:3] != teacher.shape[:3]:
-        raise ValueError(
-            f"pooled maps must be of one size, got student {student.shape} and teacher {teacher.shape}"
-        )
+        raise ValueError(f"pooled maps must be of one size, got student {student.shape} and teacher {teacher.shape}")
 
     dtype = np.promote_types(student.dtype, np.float32)
     student, teacher = _unit_nodes(student.astype(dtype)), _unit_nodes(teacher.astype(dtype))
@@ -92,9 +90,7 @@ def _gram_distance(
     teacher_length, teacher_along, teacher = _split_mean(teacher)
     between = jnp.square(student_length - teacher_length)
     between += 2 * jnp.mean(jnp.square(student_along - teacher_along), axis=1)
-    within = (
-        _gram_energy(student, student) + _gram_energy(teacher, teacher) - 2 * _gram_energy(student, teacher)
-    )
+    within = _gram_energy(student, student) + _gram_energy(teacher, teacher) - 2 * _gram_energy(student, teacher)
     return between + jax.nn.relu(within) / nodes**2  # Rounding can leave a sum of squares just below zero.
 
 

@@ -145,16 +145,12 @@ def _collect(state: RebalanceState, losses: dict[str, jax.Array]) -> RebalanceSt
     is_finite = jnp.all(jnp.isfinite(jnp.stack(list(losses.values()))))
     return state._replace(
         step=optax.safe_increment(state.step),
-        window_sums={
-            name: total + jnp.where(is_finite, losses[name], 0) for name, total in state.window_sums.items()
-        },
+        window_sums={name: total + jnp.where(is_finite, losses[name], 0) for name, total in state.window_sums.items()},
         window_count=state.window_count + is_finite.astype(jnp.int32),
     )
 
 
-def _move(
-    state: RebalanceState, strength: jax.Array, initial_scale: Mapping[str, float] | None
-) -> RebalanceState:
+def _move(state: RebalanceState, strength: jax.Array, initial_scale: Mapping[str, float] | None) -> RebalanceState:
     """Moves the weights by the window's mean losses, and starts a new window."""
     means = {name: total / state.window_count.astype(float) for name, total in state.window_sums.items()}
     total = _weighted_sum(state.weights, means)

@@ -1,0 +1,1 @@
+"""Training: configuration, objective, state, step, loop and what a run leaves behind."""

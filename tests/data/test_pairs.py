@@ -137,7 +137,5 @@ def test_golden_csv_lines_parse(tmp_path, golden):
     )
     images = parse_pairs(write(tmp_path, text))
     np.testing.assert_array_equal([image.relation[0] for image in images], case["label"])
-    np.testing.assert_array_equal(
-        np.stack([image.points.ravel() for image in images]), case["yt3d_val_target"][:, :4]
-    )
+    np.testing.assert_array_equal(np.stack([image.points.ravel() for image in images]), case["yt3d_val_target"][:, :4])
     np.testing.assert_array_equal([image.size for image in images], case["val_res_hw"])

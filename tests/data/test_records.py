@@ -21,16 +21,12 @@ def folder(tmp_path):
         (source / kind).mkdir(parents=True)
     entries = []
     for number in range(6):
-        Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(
-            source / f"images/{number}.jpg"
-        )
+        Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(source / f"images/{number}.jpg")
         points = rng.integers(0, 20, (number + 1, 2, 2), dtype=np.int32)
         relation = rng.integers(-1, 2, number + 1, dtype=np.int32)
         entries.append(ImagePairs(f"images/{number}.jpg", points, relation, (20, 30), 0))
         if number < 5:
-            Image.fromarray(rng.integers(0, 9999, (20, 30), dtype=np.uint16)).save(
-                source / f"depth/{number}.png"
-            )
+            Image.fromarray(rng.integers(0, 9999, (20, 30), dtype=np.uint16)).save(source / f"depth/{number}.png")
     write_pairs(source / "pairs_train.csv", entries[:5])
     write_pairs(source / "test.csv", entries[5:])
     return source

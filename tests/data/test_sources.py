@@ -17,13 +17,9 @@ def folder(tmp_path):
     for kind in ("images", "depth", "teacher"):
         (tmp_path / kind).mkdir()
     for number, pairs in enumerate((1, 2, 1)):
-        Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(
-            tmp_path / f"images/{number}.png"
-        )
+        Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(tmp_path / f"images/{number}.png")
         Image.fromarray(rng.integers(0, 255, (20, 30), dtype=np.uint8)).save(tmp_path / f"depth/{number}.png")
-        Image.fromarray(rng.integers(0, 9999, (10, 15), dtype=np.uint16)).save(
-            tmp_path / f"teacher/{number}.png"
-        )
+        Image.fromarray(rng.integers(0, 9999, (10, 15), dtype=np.uint16)).save(tmp_path / f"teacher/{number}.png")
         points = rng.integers(0, 20, (pairs, 2, 2), dtype=np.int32)
         entries.append(ImagePairs(f"images/{number}.png", points, np.ones(pairs, np.int32), (20, 30), 0))
     write_pairs(tmp_path / "pairs_train.csv", entries)
@@ -38,9 +34,7 @@ def test_examples_of_a_folder(folder):
     codes = np.asarray(Image.open(folder / "depth/1.png"))
     np.testing.assert_allclose(example["depth"], np.where(codes == 0, np.nan, codes * 0.5), rtol=1e-6)
     codes = np.asarray(Image.open(folder / "teacher/1.png"))
-    np.testing.assert_allclose(
-        example["teacher_depth"], np.where(codes == 0, np.nan, codes * 1e-3), rtol=1e-6
-    )
+    np.testing.assert_allclose(example["teacher_depth"], np.where(codes == 0, np.nan, codes * 1e-3), rtol=1e-6)
     assert set(PairsFolder(folder / "pairs_train.csv")[1]) == {"image", "points", "relation"}
 
 
@@ -109,9 +103,7 @@ def test_map_of_another_shape(folder):
     Image.fromarray(np.ones((7, 10), np.uint16)).save(folder / "teacher/0.png")  # 6.67 rows, rounded
     assert source[0]["teacher_depth"].shape == (7, 10)
     Image.fromarray(np.ones((15, 10), np.uint16)).save(folder / "teacher/0.png")
-    with pytest.raises(
-        UserError, match=r"pairs_train\.csv:2: .*teacher/0\.png is 10x15, not the shape of its 30x20"
-    ):
+    with pytest.raises(UserError, match=r"pairs_train\.csv:2: .*teacher/0\.png is 10x15, not the shape of its 30x20"):
         source[0]
 
 

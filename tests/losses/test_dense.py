@@ -26,9 +26,7 @@ def test_matches_numpy():
 
 def test_all_pixels_are_valid_by_default():
     prediction, target, _ = map(jnp.asarray, random_maps())
-    np.testing.assert_allclose(
-        rmse_loss(prediction, target), jnp.sqrt(jnp.mean((prediction - target) ** 2)), rtol=1e-6
-    )
+    np.testing.assert_allclose(rmse_loss(prediction, target), jnp.sqrt(jnp.mean((prediction - target) ** 2)), rtol=1e-6)
 
 
 def test_unknown_targets_do_not_spread():

@@ -23,9 +23,7 @@ def loop_loss(student, teacher, pool_scale):
     def unit_nodes(features):
         rows, columns = (range(0, size, step) for size, step in zip(features.shape[:2], window, strict=True))
         nodes = [
-            features[y : y + window[0], x : x + window[1]].max((0, 1)).astype(float)
-            for y in rows
-            for x in columns
+            features[y : y + window[0], x : x + window[1]].max((0, 1)).astype(float) for y in rows for x in columns
         ]
         return [node / (np.sqrt(np.sum(node**2)) + 1e-8) for node in nodes]
 

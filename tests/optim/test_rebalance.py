@@ -86,9 +86,7 @@ def test_schedules_end_where_the_training_ends():
         hard_to_easy(0)
 
 
-@pytest.mark.parametrize(
-    ("steps_per_epoch", "events_per_epoch"), [(6, 3), (7, 3), (5, 5), (3, 7), (1, 1), (4, 1)]
-)
+@pytest.mark.parametrize(("steps_per_epoch", "events_per_epoch"), [(6, 3), (7, 3), (5, 5), (3, 7), (1, 1), (4, 1)])
 def test_matches_a_loop(steps_per_epoch, events_per_epoch):
     losses, weights = two_losses(), {"a": 0.25, "b": 0.75}
     settings = {
@@ -115,9 +113,7 @@ def test_updates_pass_through_a_chain():
 def test_positive_strength_raises_the_loss_that_falls_faster():
     losses = {"fast": jnp.array([1.0, 0.5]), "slow": jnp.array([1.0, 0.9])}
     for strength in (-1.0, 1.0):
-        transform = rebalance(
-            {"fast": 0.5, "slow": 0.5}, steps_per_epoch=1, events_per_epoch=1, strength=strength
-        )
+        transform = rebalance({"fast": 0.5, "slow": 0.5}, steps_per_epoch=1, events_per_epoch=1, strength=strength)
         weights = run(transform, losses).weights
         assert strength * (weights["fast"][-1] - 0.5) > 0
         assert strength * (weights["slow"][-1] - 0.5) < 0
@@ -179,20 +175,14 @@ def test_initialization_levels_the_losses():
     losses = {"a": jnp.array([4.0]), "b": jnp.array([0.5]), "off": jnp.array([7.0])}
     settings = {"steps_per_epoch": 1, "strength": 0.0, "weight_initialization": True}
     weights = run(rebalance({"a": 0.5, "b": 2.0, "off": 0.0}, **settings), losses).weights
-    np.testing.assert_allclose(
-        [weights["a"][0] * 4, weights["b"][0] * 0.5, weights["off"][0]], [1, 1, 0], rtol=1e-6
-    )
+    np.testing.assert_allclose([weights["a"][0] * 4, weights["b"][0] * 0.5, weights["off"][0]], [1, 1, 0], rtol=1e-6)
     scale = {"a": 0.25, "b": 0.5, "off": 0.25}
-    weights = run(
-        rebalance({"a": 0.5, "b": 2.0, "off": 0.0}, initial_scale=scale, **settings), losses
-    ).weights
+    weights = run(rebalance({"a": 0.5, "b": 2.0, "off": 0.0}, initial_scale=scale, **settings), losses).weights
     np.testing.assert_allclose([weights["a"][0] * 4, weights["b"][0] * 0.5], [0.75, 1.5], rtol=1e-6)
 
 
 def test_resumes_from_a_saved_state():
-    transform = rebalance(
-        {"a": 0.5, "b": 0.5}, steps_per_epoch=4, events_per_epoch=3, strength=hard_to_easy(3)
-    )
+    transform = rebalance({"a": 0.5, "b": 0.5}, steps_per_epoch=4, events_per_epoch=3, strength=hard_to_easy(3))
     losses = two_losses()
     first, rest = ({name: loss[part] for name, loss in losses.items()} for part in (slice(5), slice(5, None)))
     saved = jax.tree.map(lambda values: np.asarray(values[-1]), run(transform, first))

@@ -63,9 +63,7 @@ def street(stage: Stage) -> tuple[View, Lighting]:
     for place in range(6):
         Frame(stage).box((0.0, 0.0, 3 + 5.0 * place), (0.08, 0.01, 1.2), marking, casts=False)
     view = _outdoor_view(stage, stage.between(-0.9, 0.9) * edge, -2.0)
-    Places(stage, view, (-edge, edge, 0.0, 40.0)).fill(
-        (props.person,), 1 + len(stage.several(5)), 0.4, 2.0, 15.0
-    )
+    Places(stage, view, (-edge, edge, 0.0, 40.0)).fill((props.person,), 1 + len(stage.several(5)), 0.4, 2.0, 15.0)
     if stage.chance(0.25):
         bridge = Frame(stage, 0.0, stage.between(4, 6), stage.between(3, 15))
         bridge.box((0.0, 0.0, 0.0), (edge + 1, 0.4, stage.between(1, 4)), stage.material("stone"))
@@ -89,9 +87,7 @@ def park(stage: Stage) -> tuple[View, Lighting]:
     if stage.chance(0.3):
         canopy = Frame(stage, view.x, 0.0, view.z, view.yaw)
         height, stone, length = stage.between(2.6, 4), stage.material("stone"), stage.between(3, 8)
-        canopy.box(
-            (stage.between(-2, 2), height, length / 2), (3.0, 0.15, length / 2 + 2), stage.material("wood")
-        )
+        canopy.box((stage.between(-2, 2), height, length / 2), (3.0, 0.15, length / 2 + 2), stage.material("wood"))
         for place_x in (-2.2, 2.2):
             for place_z in (0.5, 0.95):
                 canopy.cylinder((place_x, height / 2, place_z * length), (0.15, height / 2, 0.15), stone)
@@ -108,9 +104,7 @@ def hills(stage: Stage) -> tuple[View, Lighting]:
         radius = distance * stage.between(0.25, 0.6)
         hill = Frame(stage, distance * math.sin(angle), 0.0, distance * math.cos(angle), stage.between(0, 3))
         size = (radius, radius * stage.between(0.2, 0.7), radius * stage.between(0.8, 1.2))
-        hill.ellipsoid(
-            (0.0, -0.1 * radius, 0.0), size, stage.material(stage.pick(("grass", "soil", "stone")))
-        )
+        hill.ellipsoid((0.0, -0.1 * radius, 0.0), size, stage.material(stage.pick(("grass", "soil", "stone"))))
     places = Places(stage, view, (-60.0, 60.0, -60.0, 60.0))
     things = (props.tree, props.bush, props.bush, props.person, props.pile)
     places.fill(things, 6 + len(stage.several(7)), 1.2, 1.8, 22.0)

@@ -22,9 +22,7 @@ def person(frame: Frame) -> None:
         frame.ellipsoid(arm, (0.06 * k, 0.32 * k, 0.06 * k), shirt, side * stride, side * spread)
     frame.ellipsoid((0.0, 1.15 * k, 0.0), (0.2 * k, 0.36 * k, 0.14 * k), shirt)
     frame.ellipsoid((0.0, 1.62 * k, 0.0), (0.09 * k, 0.13 * k, 0.11 * k), skin)
-    frame.ellipsoid(
-        (0.0, 1.68 * k, -0.03 * k), (0.1 * k, 0.1 * k, 0.1 * k), stage.material("hair"), casts=False
-    )
+    frame.ellipsoid((0.0, 1.68 * k, -0.03 * k), (0.1 * k, 0.1 * k, 0.1 * k), stage.material("hair"), casts=False)
 
 
 def table(frame: Frame) -> float:
@@ -219,9 +217,7 @@ def stairs(frame: Frame) -> None:
     count = 4 + len(stage.several(8))
     for step in range(1, count):
         depth = (count - step) * going / 2
-        frame.box(
-            (0.0, rise * (step - 0.5), going * step + depth), (x, rise / 2, depth), stone, casts=step % 3 == 0
-        )
+        frame.box((0.0, rise * (step - 0.5), going * step + depth), (x, rise / 2, depth), stone, casts=step % 3 == 0)
 
 
 def pile(frame: Frame) -> None:

@@ -209,13 +209,9 @@ def in_shadow(
                 continue
             offset = points.take(candidates, axis=1) - solids.centre[number][:, None]
             toward = to_light.take(candidates, axis=1)
-            origin = [
-                row[0] * offset[0] + row[1] * offset[1] + row[2] * offset[2]
-                for row in solids.to_local[number]
-            ]
+            origin = [row[0] * offset[0] + row[1] * offset[1] + row[2] * offset[2] for row in solids.to_local[number]]
             direction = [
-                row[0] * toward[0] + row[1] * toward[1] + row[2] * toward[2]
-                for row in solids.to_local[number]
+                row[0] * toward[0] + row[1] * toward[1] + row[2] * toward[2] for row in solids.to_local[number]
             ]
             entry, leave = _interval(int(solids.kind[number]), origin, direction)
             hidden[candidates] = (entry < leave) & (leave > 0) & (entry < 1)

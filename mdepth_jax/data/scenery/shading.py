@@ -248,9 +248,7 @@ def _illumination(scene: Scene, points, normal) -> Float[np.ndarray, "3 points"]
     apparent = np.where(scene.casts, solids.half.max(1) / span, 0)
     occluders = np.argsort(-apparent, kind="stable")[:_MAX_OCCLUDERS]
     occluders = occluders[apparent[occluders] > 0.015]
-    direct[
-        in_shadow(solids, occluders, points + np.float32(0.01) * normal, lighting.position, direct > 0)
-    ] = 0
+    direct[in_shadow(solids, occluders, points + np.float32(0.01) * normal, lighting.position, direct > 0)] = 0
     fill = np.maximum((lighting.fill[:, None] * normal).sum(0), 0)
     ambient = lighting.ambient[:, None] * (0.75 + 0.25 * normal[1] + fill)
     return ambient + lighting.colour[:, None] * np.maximum(direct, 0)

@@ -108,9 +108,7 @@ class Stage:
         self._styles.append((self.pick(patterns), (hue, saturation, value), size))
         return len(self._styles) - 1
 
-    def add(
-        self, kind: int, centre: Triple, half: Triple, angles: Triple, material: int, casts: bool
-    ) -> None:
+    def add(self, kind: int, centre: Triple, half: Triple, angles: Triple, material: int, casts: bool) -> None:
         """Adds one solid, see `make_solids`."""
         self._solids.append((kind, centre, half, angles))
         self._material.append(material)

@@ -27,9 +27,7 @@ def picture(*solids, light=(0.0, 1000.0, 0.0), pattern="plain", **air):
         noise=0.0,
     )
     count = len(placed.kind)
-    scene = Scene(
-        placed, np.zeros(count, int), np.ones(count, bool), materials, lighting._replace(**air), eye
-    )
+    scene = Scene(placed, np.zeros(count, int), np.ones(count, bool), materials, lighting._replace(**air), eye)
     return shade(scene, *trace(placed, eye), np.random.default_rng(0))[..., 0].astype(float)
 
 

@@ -1,0 +1,46 @@
+"""The paper's final recipe: ranking, pixel-wise and pair-wise distillation, two heads, rebalancing hard to easy.
+
+    python -m mdepth_jax.train --config configs/kd.py
+        On the embedded scenes with the embedded teacher, from nothing.
+
+    python -m mdepth_jax.train --config configs/kd.py:pairs --config.data.root=DIR \
+            --config.model.pretrained=mobilenet_v2.npz [--config.teacher.run=RUN]
+        On a folder of images with pairs_train.csv and pairs_test.csv in the format of DIW. Cached maps in DIR/teacher/
+        give the pixel-wise term; a run of ours (configs/teacher.py) adds the pair-wise term.
+
+    python -m mdepth_jax.train --config configs/kd.py:diw --config.data.root=DIR --config.teacher.run=RUN
+        The paper verbatim on DIW (421 thousand images): batch 4, Adam 1e-4 halved every epoch, 5 epochs, 224x448.
+
+Switches: --config.loss.terms=ranking (no distillation), =ranking+pixelwise, ...; --config.rebalance.order=off (fixed
+weights), =easy_to_hard; --config.model.heads=0.
+"""
+
+from ml_collections import ConfigDict
+
+from mdepth_jax.errors import UserError
+from mdepth_jax.training.config import overlay
+
+
+def get_config(variant: str = "") -> ConfigDict:
+    if variant == "":
+        return overlay(
+            name="kd",
+            data={
+                "source": "scenes", "count": 1600, "eval_count": 200, "eval_pairs": 10,
+                "height": 96, "width": 128, "batch_size": 8, "flip": True, "log": True,
+            },
+            teacher={"run": "embedded"},
+            optim={"learning_rate": 2e-3, "schedule": "cosine", "warmup_epochs": 0.25},
+            train={"epochs": 5, "log_every": 10},
+        )  # fmt: skip
+    if variant == "pairs":
+        return overlay(
+            name="kd_pairs",
+            data={"height": 192, "width": 256, "batch_size": 8, "log": True, "flip": True},
+            teacher={"maps": True},
+            optim={"learning_rate": 1e-3, "schedule": "cosine", "warmup_epochs": 0.5},
+            train={"epochs": 20},
+        )  # fmt: skip
+    if variant == "diw":
+        return overlay(name="kd_diw", data={"train": "train", "eval": "test"})
+    raise UserError(f"configs/kd.py has no variant {variant!r}; there are pairs, diw and none")

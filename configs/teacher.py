@@ -1,0 +1,40 @@
+"""A network of ours trained densely: a teacher that has features.
+
+python -m mdepth_jax.train --config configs/teacher.py
+On the embedded scenes; made the teacher that ships with the package.
+
+python -m mdepth_jax.train --config configs/teacher.py:folder --config.data.root=DIR \
+            --config.model.pretrained=mobilenet_v2.npz [--config.teacher.maps=True --config.loss.terms=dense+pixelwise]
+On a folder with depth maps in DIR/depth/, and / or cached maps in DIR/teacher/.
+"""
+
+from ml_collections import ConfigDict
+
+from mdepth_jax.errors import UserError
+from mdepth_jax.training.config import overlay
+
+
+def get_config(variant: str = "") -> ConfigDict:
+    if variant == "":
+        return overlay(
+            name="teacher",
+            model={"output_bias": 1.5},  # near the mean logarithm of depth
+            data={
+                "source": "scenes", "count": 16000, "eval_count": 200, "eval_pairs": 10,
+                "height": 96, "width": 128, "batch_size": 8, "flip": True, "log": True,
+            },
+            loss={"terms": "dense"},
+            rebalance={"order": "off"},
+            optim={"learning_rate": 2e-3, "schedule": "cosine", "warmup_epochs": 0.1},
+            train={"epochs": 2, "log_every": 20, "evaluations_per_epoch": 5},
+        )  # fmt: skip
+    if variant == "folder":
+        return overlay(
+            name="teacher_folder",
+            data={"height": 192, "width": 256, "batch_size": 8, "log": True, "flip": True},
+            loss={"terms": "dense"},
+            rebalance={"order": "off"},
+            optim={"learning_rate": 1e-3, "schedule": "cosine", "warmup_epochs": 0.5},
+            train={"epochs": 20},
+        )  # fmt: skip
+    raise UserError(f"configs/teacher.py has no variant {variant!r}; there are folder and none")

@@ -1,0 +1,27 @@
+"""TensorFlow as a reader of data: it never sees an accelerator, and says nothing about that."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Silences file descriptor 2, which TensorFlow's C++ writes to before any setting of its log level counts."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+with _silent_stderr():
+    import tensorflow as tf
+
+    for _kind in ("GPU", "TPU"):
+        tf.config.set_visible_devices([], _kind)
+
+__all__ = ["tf"]

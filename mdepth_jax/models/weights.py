@@ -1,0 +1,107 @@
+"""Our own weights: one safetensors file with a versioned header, readable by any later version."""
+
+import json
+import pathlib
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+from flax import nnx
+from ml_collections import ConfigDict
+
+from mdepth_jax.errors import UserError
+from mdepth_jax.models.depth_net import DepthNet, build_model
+
+FORMAT = "mdepth_jax/1"
+
+
+def save_weights(
+    path: pathlib.Path, model: DepthNet, config: ConfigDict, *, dtype: Any = np.float32, **about: Any
+) -> None:
+    """Writes a network without its intermediate heads; the file appears whole or not at all.
+
+    Args:
+        path: Ends in `.safetensors`.
+        model: The network.
+        config: The group `model` of its configuration, which rebuilds it.
+        dtype: Of the stored tensors.
+        **about: What else the header tells, as JSON: the command, the metrics, the training data.
+    """
+    config = ConfigDict({**config.to_dict(), "heads": 0, "pretrained": "", "dtype": "float32"})
+    tensors = {name: np.asarray(value).astype(dtype) for name, value in _tensors(model.without_heads()).items()}
+    header = {"format": FORMAT, "model": config.to_json(), "about": json.dumps(about)}
+    temporary = path.with_suffix(".tmp")
+    safetensors.numpy.save_file(tensors, temporary, metadata=header)
+    temporary.replace(path)
+
+
+def export_weights(source: pathlib.Path, path: pathlib.Path, *, dtype: Any = np.float16) -> None:
+    """Writes the weights of a run or file to another file, by default in half precision.
+
+    Args:
+        source: As in `load_weights`.
+        path: Ends in `.safetensors`.
+        dtype: Of the stored tensors.
+
+    Raises:
+        UserError: As `load_weights`.
+    """
+    model, config, about = load_weights(source)
+    save_weights(pathlib.Path(path), model, config, dtype=dtype, **about)
+
+
+def load_weights(path: pathlib.Path) -> tuple[DepthNet, ConfigDict, dict[str, Any]]:
+    """Reads a network for inference.
+
+    Args:
+        path: A `.safetensors` file of `save_weights`, or a run directory, whose best weights are read.
+
+    Returns:
+        The network in evaluation mode, the group `model` of its configuration, and what the header tells about it.
+
+    Raises:
+        UserError: If there is no such file, it is damaged or of another kind, or a tensor is missing, unexpected, of
+            another shape or not finite.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+        if not path.exists():
+            raise UserError(f"{path} is missing: train that run up to its first evaluation, which writes it")
+    if not path.exists():
+        raise UserError(f"{path} does not exist; give a run directory or a .safetensors file")
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"{path} is damaged or not a safetensors file ({error})") from error
+    if header.get("format") != FORMAT:
+        raise UserError(f"{path}: the header says format {header.get('format')!r}, this version reads {FORMAT!r}")
+    config = ConfigDict(json.loads(header["model"]))
+    model = build_model(config, rngs=nnx.Rngs(0))
+    model.eval()
+    expected = _tensors(model)
+    for name in sorted(expected.keys() | tensors.keys()):
+        _check(path, name, expected.get(name), tensors.get(name))
+    for name, variable in expected.items():
+        variable[...] = jnp.asarray(tensors[name], variable.dtype)
+    return model, config, json.loads(header["about"])
+
+
+def _check(path: pathlib.Path, name: str, expected: Any, tensor: np.ndarray | None) -> None:
+    if tensor is None:
+        raise UserError(f"{path}: tensor {name} is missing")
+    if expected is None:
+        raise UserError(f"{path}: tensor {name} is unexpected")
+    if tensor.shape != expected.shape:
+        raise UserError(f"{path}: tensor {name} has shape {tensor.shape}, the network {expected.shape}")
+    if not np.isfinite(tensor).all():
+        raise UserError(f"{path}: tensor {name} holds values that are not finite")
+
+
+def _tensors(model: DepthNet) -> dict[str, Any]:
+    variables = nnx.state(model, (nnx.Param, nnx.BatchStat)).flat_state()
+    return {".".join(map(str, path)): variable for path, variable in variables}

@@ -1,0 +1,66 @@
+"""Pictures of a run: predictions beside their references, and the losses with their weights over time."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+def colorize(depth: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
+    """Paints relative depth, near bright and far dark, over its own 2nd to 98th percentile; unknown (NaN) is grey."""
+    known = np.isfinite(depth)
+    if not known.any():
+        return np.full((*depth.shape, 3), 128, np.uint8)
+    low, high = np.percentile(depth[known], [2, 98])
+    nearness = 1 - np.clip((np.where(known, depth, low) - low) / max(high - low, 1e-6), 0, 1)
+    painted = (matplotlib.colormaps["inferno"](nearness)[..., :3] * 255).astype(np.uint8)
+    painted[~known] = 128
+    return painted
+
+
+def prediction_grid(
+    images: UInt8[np.ndarray, "n height width 3"],
+    predictions: Float[np.ndarray, "n height width 1"],
+    references: Float[np.ndarray, "n height width 1"] | None = None,
+) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
+    """Lays out one row per image: image | prediction | reference (where there is one)."""
+    rows = []
+    for index, image in enumerate(images):
+        row = [image, colorize(predictions[index, ..., 0])]
+        if references is not None:
+            row.append(colorize(references[index, ..., 0]))
+        rows.append(np.concatenate(row, axis=1))
+    return np.concatenate(rows, axis=0)
+
+
+def save_curves(path: pathlib.Path, records: Sequence[dict[str, Any]]) -> None:
+    """Draws losses, their weights and WHDR over the steps of a run into a PNG.
+
+    Args:
+        path: The file to write.
+        records: Of `metrics.jsonl`.
+    """
+    panels = {"loss": "losses (raw)", "weight": "weights of the losses", "eval": "WHDR on held-out pairs"}
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, (group, title) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        names = sorted({key for record in records for key in record if key.startswith(f"{group}/")})
+        for name in names:
+            points = [(record["step"], record[name]) for record in records if name in record]
+            axis.plot(
+                *zip(*points, strict=True),
+                label=name.split("/", 1)[1],
+                marker="." if len(points) < 30 else "",
+            )
+        axis.set(title=title, xlabel="step")
+        axis.grid(alpha=0.3)
+        if group == "loss" and all(record[name] > 0 for record in records for name in names if name in record):
+            axis.set_yscale("log")
+        if names:
+            axis.legend()
+    figure.savefig(path, dpi=110)

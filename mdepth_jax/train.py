@@ -1,0 +1,96 @@
+"""Trains a depth network.
+
+    python -m mdepth_jax.train --config configs/kd.py[:variant] [--workdir DIR] [--config.key=value ...]
+
+The run directory is runs/<name of the configuration> if not given. The same command on the same directory goes on where
+it stopped. All keys with their defaults: mdepth_jax/training/config.py.
+"""
+
+import json
+import pathlib
+import sys
+import time
+from collections.abc import Sequence
+
+from absl import flags
+from flax import nnx
+from ml_collections import ConfigDict, config_flags
+
+from mdepth_jax import cli
+from mdepth_jax.data.loading import open_data
+from mdepth_jax.errors import UserError
+from mdepth_jax.models import build_model, load_pretrained, load_teacher
+from mdepth_jax.training import config as configuration
+from mdepth_jax.training import environment, report
+from mdepth_jax.training.loop import Trainer
+from mdepth_jax.training.objective import Objective, resolve_terms
+
+CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Trains and reports; returns the exit status."""
+    config, workdir = parse(argv)
+    configuration.check(config)
+    trainer, network = prepare(config, workdir)
+    print(f"{config.name}: {network}")
+    if trainer.step:
+        print(f"Going on at step {trainer.step} of {trainer.total_steps} in {workdir}")
+    start = time.monotonic()
+    result = trainer.run()
+    if result.finished:
+        print(report.write(workdir, config, result, network, time.monotonic() - start))
+    else:
+        print(f"Stopped at step {result.step}; everything is saved. To go on: {report.resume_command(argv)}")
+    return 0
+
+
+def parse(argv: Sequence[str]) -> tuple[ConfigDict, pathlib.Path]:
+    """Reads the configuration and the run directory from the command line.
+
+    Raises:
+        UserError: For a flag or key that does not exist, or a value of another type.
+    """
+    if {"--help", "-h"} & set(argv):
+        print(__doc__)
+        sys.exit(0)
+    try:
+        rest = flags.FLAGS(["mdepth_jax.train", *argv])[1:]
+        config = CONFIG.value
+    except (flags.Error, AttributeError, KeyError, OSError) as error:
+        message = [line.strip() for line in str(error).strip("\"'").split("\\n")[-1].splitlines() if line.strip()]
+        raise UserError(f"{message[-1]} (see --help)") from error
+    if config is None:
+        raise UserError("--config is missing; try --config configs/kd.py")
+    if rest:
+        raise UserError(f"{rest[0]!r} is no flag; keys are given as --config.key=value")
+    return config, pathlib.Path(WORKDIR.value or f"runs/{config.name}")
+
+
+def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
+    """Builds everything that a configuration describes, and writes it down in the run directory.
+
+    Returns:
+        The trainer, at its last checkpoint if there is one, and the size of the network in words.
+    """
+    data, supervision = open_data(config)
+    objective = Objective(
+        resolve_terms(config.loss.terms, supervision),
+        heads=config.model.heads,
+        pool_scale=config.loss.pool_scale,
+        fixed_intermediate=config.rebalance.fixed_intermediate,
+    )
+    model = build_model(config.model, rngs=nnx.Rngs(config.seed))
+    if config.model.pretrained:
+        load_pretrained(model, pathlib.Path(config.model.pretrained))
+    network = report.describe_network(model, config.data.height, config.data.width)
+    configuration.bind_to_workdir(config, workdir)
+    (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
+    run = config.teacher.run
+    make_teacher = (lambda place: load_teacher(run, place)) if run else None
+    return Trainer(config, workdir, model, objective, data, make_teacher), network
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,219 @@
+"""The configuration of a run: every key with its default, and the checks made before any work."""
+
+import difflib
+import json
+import pathlib
+from typing import Any
+
+import ml_collections
+from ml_collections import ConfigDict
+
+from mdepth_jax.errors import UserError
+
+
+def default() -> ConfigDict:
+    """Gives the paper's final recipe on no data set in particular; the files in `configs/` overlay it."""
+    return ConfigDict(
+        {
+            "name": "",
+            "seed": 0,
+            "model": {
+                "encoder": "mobilenet_v2",
+                "width": 1.0,  # multiplier of the encoder's widths
+                "preprocessing": "tensorflow",  # input scaling and padding: "tensorflow" | "torchvision"
+                "decoder": "fbnet",
+                "kernel": 5,
+                "expansion": 2.0,
+                "fusion": "concat",  # of the skips: "concat" | "add"
+                "last_layer": "upsample",  # "upsample" (x112 in the paper) | "block" (at full resolution)
+                "heads": 2,  # intermediate predictions, in training only
+                "output_bias": 0.0,  # what an untrained network predicts
+                "dtype": "float32",  # of the computation: "float32" | "bfloat16"
+                "pretrained": "",  # encoder weights with torchvision names, .npz or .safetensors
+            },
+            "data": {
+                "source": "folder",  # "scenes" (embedded) | "folder" (raw or prepared, see data.root)
+                "root": "",
+                "train": "train",  # split: <root>/pairs_<split>.csv, <root>/<split>.csv, a CSV's path, or records
+                "eval": "test",
+                "unlabelled": "",  # a folder with images/ and teacher/, for the pixel-wise term alone
+                "count": 0,  # scenes: how many to train on
+                "eval_count": 0,  # scenes: how many to evaluate on
+                "height": 224,
+                "width": 448,
+                "batch_size": 4,  # of all devices together
+                "pairs": 0,  # per image in training, drawn anew each time; 0 is all that it has
+                "eval_pairs": 1,  # scenes: pairs per image of the evaluation
+                "flip": False,
+                "jitter": 0.0,  # strength of the colour jitter, 0 to 1
+                "map_scale": 0.001,  # unit of a cached teacher map's codes
+                "depth_scale": 0.001,  # unit of a depth map's codes
+                "log": False,  # learn the logarithm of maps and depths
+            },
+            "teacher": {
+                "maps": False,  # cached maps give the pixel-wise term
+                "run": "",  # "embedded", a run directory or a .safetensors: depth (where no maps) and features
+            },
+            "loss": {
+                "terms": "auto",  # e.g. "ranking+pixelwise"; "auto" is all that the teacher allows
+                "weights": {"ranking": 1.0, "pixelwise": 1.0, "pairwise": 1.0, "dense": 1.0},  # at the start
+                "pool_scale": 0.5,  # of the pair-wise term
+            },
+            "rebalance": {
+                "order": "hard_to_easy",  # "hard_to_easy" | "easy_to_hard" | "constant" | "off"
+                "strength": 0.0,  # lambda of "constant"
+                "events_per_epoch": 5,
+                "weight_initialization": False,
+                "fixed_intermediate": True,  # the weights of Eq. 4 stay; else each prediction is a term
+            },
+            "optim": {
+                "learning_rate": 1e-4,
+                "schedule": "staircase",  # "staircase" | "cosine"
+                "decay_rate": 0.5,
+                "decay_every_epochs": 1.0,
+                "warmup_epochs": 0.0,
+            },
+            "train": {
+                "epochs": 5,
+                "log_every": 20,
+                "evaluations_per_epoch": 1,
+                "save_minutes": 10.0,
+            },
+        },
+    ).lock()
+
+
+CHOICES = {
+    "model.preprocessing": ("tensorflow", "torchvision"),
+    "model.fusion": ("concat", "add"),
+    "model.last_layer": ("upsample", "block"),
+    "model.heads": (0, 1, 2),
+    "model.dtype": ("float32", "bfloat16"),
+    "data.source": ("scenes", "folder"),
+    "rebalance.order": ("hard_to_easy", "easy_to_hard", "constant", "off"),
+    "optim.schedule": ("staircase", "cosine"),
+}
+POSITIVE = (
+    "data.height", "data.width", "data.batch_size", "data.eval_pairs",
+    "optim.learning_rate", "rebalance.events_per_epoch",
+    "train.epochs", "train.log_every", "train.evaluations_per_epoch",
+)  # fmt: skip
+
+
+def overlay(**groups: Any) -> ConfigDict:
+    """Gives the default with the given keys replaced; an unknown key or another type is an error.
+
+    Args:
+        **groups: Values of top-level keys, or dictionaries for groups: `overlay(seed=1, train={"epochs": 2})`.
+
+    Raises:
+        UserError: Naming the key.
+    """
+    config = default()
+    for key, value in groups.items():
+        override(config, key, value)
+    return config
+
+
+def override(config: ConfigDict, key: str, value: Any) -> None:
+    """Sets one dotted key, or all keys of a dictionary below it.
+
+    Raises:
+        UserError: If the key does not exist or the value is of another type, naming the key.
+    """
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            override(config, f"{key}.{name}", inner)
+        return
+    *groups, name = key.split(".")
+    group = config
+    for part in [*groups, name]:
+        if not isinstance(group, ConfigDict) or part not in group:
+            known = _flatten(default().to_dict())
+            close = difflib.get_close_matches(key, known, n=1) or [k for k in known if k.endswith("." + name)]
+            hint = f"did you mean config.{close[0]}?" if close else "mdepth_jax/training/config.py lists all keys"
+            raise UserError(f"config.{key} is unknown; {hint}")
+        group, parent = group[part], group
+    try:
+        parent[name] = value
+    except TypeError:
+        kind = type(group).__name__
+        raise UserError(f"config.{key} is {value!r}; it must be of type {kind}") from None
+
+
+def lookup(config: ConfigDict, key: str) -> Any:
+    """Gives the value of a dotted key."""
+    value: Any = config
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def check(config: ConfigDict) -> None:
+    """Refuses values that no run can have.
+
+    Raises:
+        UserError: Naming the key and the way out.
+    """
+    for key, choices in CHOICES.items():
+        if lookup(config, key) not in choices:
+            given = lookup(config, key)
+            raise UserError(f"config.{key} is {given!r}; choose one of {', '.join(map(repr, choices))}")
+    for key in POSITIVE:
+        if not lookup(config, key) > 0:
+            raise UserError(f"config.{key} is {lookup(config, key)}; it must be positive")
+    if config.data.source == "folder" and not config.data.root:
+        raise UserError("config.data.root is empty; name the folder of your data: --config.data.root=DIR")
+    if config.data.source == "scenes" and min(config.data.count, config.data.eval_count) <= 0:
+        raise UserError("config.data.count and config.data.eval_count say how many scenes; both must be positive")
+
+
+def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
+    """Writes the configuration into a new run directory, or checks that it is the one written there.
+
+    Raises:
+        UserError: If the directory belongs to another configuration, naming the first keys that differ.
+    """
+    path = workdir / "config.json"
+    if path.exists():
+        differing = differences(config, load(workdir))
+        if differing:
+            raise UserError(
+                f"{workdir} belongs to a run with another configuration ({'; '.join(differing[:3])}); "
+                "choose another --workdir, or give the same configuration to continue that run"
+            )
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+
+
+def load(workdir: pathlib.Path) -> ConfigDict:
+    """Reads the configuration of a run directory.
+
+    Raises:
+        UserError: If there is none, or it does not parse.
+    """
+    path = workdir / "config.json"
+    try:
+        return ml_collections.ConfigDict(json.loads(path.read_text())).lock()
+    except FileNotFoundError:
+        raise UserError(f"{workdir} is not a run directory: it has no config.json") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from None
+
+
+def differences(ours: ConfigDict, theirs: ConfigDict) -> list[str]:
+    """Lists the dotted keys that differ, each as `key: ours, there theirs`."""
+    left, right = _flatten(ours.to_dict()), _flatten(theirs.to_dict())
+    return [
+        f"{key}: {left.get(key)!r}, there {right.get(key)!r}"
+        for key in sorted(left.keys() | right.keys())
+        if left.get(key) != right.get(key)
+    ]
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat

@@ -1,0 +1,239 @@
+"""The training loop: batches in; checkpoints, metrics, weights and pictures out."""
+
+import contextlib
+import math
+import pathlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import PIL.Image
+from flax import nnx
+from ml_collections import ConfigDict
+
+from mdepth_jax import plots
+from mdepth_jax.data.types import Data
+from mdepth_jax.errors import UserError
+from mdepth_jax.models import DepthNet
+from mdepth_jax.models.teachers import Prediction
+from mdepth_jax.models.weights import save_weights
+from mdepth_jax.training import state as states
+from mdepth_jax.training.checkpoint import Checkpoints
+from mdepth_jax.training.evaluation import Evaluation, evaluate
+from mdepth_jax.training.interrupt import Interrupt, any_host
+from mdepth_jax.training.logbook import Logbook
+from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.step import (
+    local_rows,
+    make_eval_step,
+    make_mesh,
+    make_train_step,
+    replicate,
+    shard_batch,
+)
+
+GRID_ROWS = 6
+
+
+class Result(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+        step: The last step done.
+        finished: False if it was interrupted.
+        evaluation: The last one; None if there was none in this process.
+        records: All of `metrics.jsonl`.
+    """
+
+    step: int
+    finished: bool
+    evaluation: Evaluation | None
+    records: list[dict[str, Any]]
+
+
+class Trainer:
+    """Trains a network, or goes on with what the run directory holds.
+
+    Losses are averaged over windows that end every `config.train.log_every` steps and wherever an evaluation is due.
+    Evaluations and checkpoints come at the ends of windows only, so a resumed run writes what an unbroken one does.
+
+    Args:
+        config: The whole configuration.
+        workdir: The run directory.
+        model: The network at its start.
+        objective: Computes the losses.
+        data: Batches.
+        make_teacher: From a function that puts weights on the devices, makes the teacher; None for none.
+
+    Raises:
+        UserError: If the batch does not divide among the devices, or the run directory holds another network.
+    """
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        workdir: pathlib.Path,
+        model: DepthNet,
+        objective: Objective,
+        data: Data,
+        make_teacher: Callable[[Callable[[Any], Any]], Callable[[Any], Prediction]] | None = None,
+    ) -> None:
+        self.config, self.workdir, self.model, self.data = config, workdir, model, data
+        self.mesh = make_mesh()
+        if config.data.batch_size % self.mesh.size:
+            raise UserError(
+                f"config.data.batch_size is {config.data.batch_size}, which {self.mesh.size} devices cannot share "
+                f"equally; give a multiple of {self.mesh.size}"
+            )
+        epochs, steps_per_epoch = config.train.epochs, data.steps_per_epoch
+        self.total_steps = epochs * steps_per_epoch
+        self.schedule = states.make_schedule(config.optim, steps_per_epoch, epochs)
+        weights = objective.initial_weights(config.loss.weights)
+        optimizer = states.make_optimizer(config, weights, self.schedule, steps_per_epoch)
+        graph, state = states.create(model, optimizer)
+        state = replicate(state, self.mesh)
+        self.checkpoints = Checkpoints(workdir)
+        self.state = self.checkpoints.restore(state) or state
+        self.step = int(self.state.step)
+        self.train_step = make_train_step(graph, optimizer, objective)
+        self.eval_step = make_eval_step(graph)
+        self.teacher = make_teacher(lambda tree: replicate(tree, self.mesh)) if make_teacher else None
+        self.book = Logbook(workdir, self.step, self.total_steps)
+        self.evaluation: Evaluation | None = None
+        self._events = event_steps(steps_per_epoch, config.train.evaluations_per_epoch)
+
+    def run(self) -> Result:
+        """Trains to the end, or to an interrupt, after which the same call in a new process goes on.
+
+        Raises:
+            UserError: If a loss is no longer finite, naming the step and the last good checkpoint.
+        """
+        window: list[Any] = []
+        clock = Clock()
+        saved_at = time.monotonic()
+        batches = self.data.train(self.step)
+        with Interrupt() as interrupt:
+            while self.step < self.total_steps:
+                with clock.waiting():
+                    batch = next(batches)
+                self.state, scalars = self.train_step(self.state, self._prepare(batch))
+                window.append(scalars)
+                self.step += 1
+                due = self._evaluation_due()
+                if not due and self.step % self.config.train.log_every:
+                    continue
+                self._close_window(window, clock)
+                window, clock = [], Clock()
+                stop = any_host(interrupt.requested)
+                if due and not stop:
+                    self._evaluate()
+                elapsed = any_host(time.monotonic() - saved_at > 60 * self.config.train.save_minutes)
+                if due or stop or elapsed:
+                    self.checkpoints.save(self.state, self.evaluation.whdr if due and not stop else None)
+                    saved_at = time.monotonic()
+                if stop:
+                    break
+        self.checkpoints.close()
+        self.book.close()
+        return Result(self.step, self.step == self.total_steps, self.evaluation, self.book.records)
+
+    def _prepare(self, batch: Any) -> dict[str, Any]:
+        arrays = shard_batch(batch, self.mesh)
+        if self.teacher is not None:
+            depth, features = self.teacher(arrays["image"])
+            arrays = {"teacher_depth": depth} | arrays | {"teacher_features": features}
+        return arrays
+
+    def _evaluation_due(self) -> bool:
+        return (self.step - 1) % self.data.steps_per_epoch + 1 in self._events
+
+    def _close_window(self, window: list[Any], clock: "Clock") -> None:
+        values = jax.device_get(window)
+        for offset, scalars in enumerate(values, start=self.step - len(values) + 1):
+            broken = [name for name, value in scalars.items() if not np.isfinite(value)]
+            if broken:
+                self.checkpoints.close()
+                self.book.close()
+                kept = self.checkpoints.latest_step()
+                raise UserError(
+                    f"step {offset}: {', '.join(broken)} not finite; "
+                    + (f"checkpoint {kept} is kept" if kept else "there is no checkpoint yet")
+                    + f" in {self.workdir}; lower config.optim.learning_rate or look at that batch"
+                )
+        means = {name: float(np.mean([scalars[name] for scalars in values], dtype=np.float64)) for name in values[0]}
+        means["learning_rate"] = float(self.schedule(self.step - 1))
+        seconds, waited = clock.read()
+        speed = {
+            "time/steps_per_second": len(values) / seconds,
+            "time/images_per_second": len(values) * self.config.data.batch_size / seconds,
+            "time/data_wait": waited / seconds,
+        }
+        self.book.write(self.step, means | speed)
+        terms = [
+            f"{name.removeprefix('loss/')} {means[name]:.3f}x{means['weight/' + name.removeprefix('loss/')]:.2f}"
+            for name in means
+            if name.startswith("loss/")
+        ]
+        images = speed["time/images_per_second"]
+        note = f"{images:.1f} images/s, wait {100 * speed['time/data_wait']:.1f}%, {', '.join(terms)}"
+        self.book.advance(len(values), note)
+
+    def _evaluate(self) -> None:
+        self.evaluation = evaluate(
+            lambda batch: self.eval_step(self.state.params, self.state.batch_stats, batch),
+            self.data.evaluate(),
+            self.mesh,
+        )
+        result = self.evaluation
+        best = min((record["eval/whdr"] for record in self.book.records if "eval/whdr" in record), default=math.inf)
+        self.book.write(self.step, {"eval/whdr": result.whdr})
+        epoch = self.step / self.data.steps_per_epoch
+        self.book.say(f"epoch {epoch:.4g}, step {self.step}: WHDR {result.whdr:.4f} (n = {result.total})")
+        if jax.process_index() == 0:
+            self._write_products(result, better=result.whdr < best)
+
+    def _write_products(self, result: Evaluation, better: bool) -> None:
+        images = result.images[:GRID_ROWS]
+        references = result.references
+        if references is None and self.teacher is not None:
+            references = local_rows(self.teacher(shard_batch({"image": result.images}, self.mesh)["image"]).depth)
+        grid = plots.prediction_grid(
+            images, result.predictions[:GRID_ROWS], None if references is None else references[:GRID_ROWS]
+        )
+        PIL.Image.fromarray(grid).save(self.workdir / "predictions.png")
+        self.book.image(self.step, "predictions", grid)
+        plots.save_curves(self.workdir / "curves.png", self.book.records)
+        if better:
+            nnx.update(self.model, self.state.params, self.state.batch_stats)
+            save_weights(
+                self.workdir / "model.safetensors", self.model, self.config.model,
+                run=self.config.name, step=self.step, whdr=result.whdr, pairs=result.total,
+                height=self.config.data.height, width=self.config.data.width,
+                output="relative depth, larger = farther, no unit",
+            )  # fmt: skip
+
+
+class Clock:
+    """Measures a window: its length, and how long the loop waited for data (an upper bound of the device's wait)."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._waited = 0.0
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Counts the time inside it as waiting."""
+        start = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - start
+
+    def read(self) -> tuple[float, float]:
+        """Gives the seconds since the start, and those of them spent waiting."""
+        return time.perf_counter() - self._start, self._waited
+
+
+def event_steps(steps_per_epoch: int, per_epoch: int) -> frozenset[int]:
+    """Gives the steps of an epoch (1 to `steps_per_epoch`) that end one of its `per_epoch` equal parts."""
+    return frozenset(math.ceil((k + 1) * steps_per_epoch / per_epoch) for k in range(per_epoch))

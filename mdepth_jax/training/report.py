@@ -1,0 +1,79 @@
+"""The last page of a run: what came out, where it lies and what to do next."""
+
+import pathlib
+import shlex
+from collections.abc import Sequence
+
+from ml_collections import ConfigDict
+
+from mdepth_jax.models import DepthNet, count_macs, count_parameters
+from mdepth_jax.training.loop import Result
+
+
+def describe_network(model: DepthNet, height: int, width: int) -> str:
+    """Gives the size of a network without its intermediate heads, in one line."""
+    network = model.without_heads()
+    parameters, macs = count_parameters(network), count_macs(network, height, width)
+    return f"{parameters:,} parameters, {macs / 1e9:.3f} GMACs at {height}x{width} (without intermediate heads)"
+
+
+def next_commands(workdir: pathlib.Path, config: ConfigDict) -> list[str]:
+    """Lists what a user may want to run after training, ready to be pasted."""
+    run = shlex.quote(str(workdir))
+    commands = [f"python -m mdepth_jax.evaluate --model {run}", f"tensorboard --logdir {run}/tensorboard"]
+    if config.data.source == "scenes":
+        commands += [
+            "python -m mdepth_jax.prepare scenes --output scenes     # the format of your own data, to look at",
+            "python -m mdepth_jax.train --config configs/kd.py:pairs --config.data.root=YOUR_FOLDER",
+        ]
+    else:
+        commands.append(f"python -m mdepth_jax.evaluate --model {run} --pairs YOUR.csv")
+    return commands
+
+
+def write(workdir: pathlib.Path, config: ConfigDict, result: Result, network: str, seconds: float) -> str:
+    """Writes `report.md` and gives its text.
+
+    Args:
+        workdir: The run directory.
+        config: Of the run.
+        result: How the run ended.
+        network: Of `describe_network`.
+        seconds: That this process took for training.
+    """
+    scores = {record["step"]: record["eval/whdr"] for record in result.records if "eval/whdr" in record}
+    lines = [f"# {config.name}", "", network, ""]
+    if scores:
+        best = min(scores, key=lambda step: scores[step])
+        lines += [f"WHDR {scores[best]:.4f} at step {best}, the best evaluation; its weights are in model.safetensors"]
+    if result.evaluation:
+        last = result.evaluation
+        lines += [
+            f"WHDR {last.whdr:.4f} +- {last.interval:.4f} at the end (n = {last.total} held-out pairs, 95 %)",
+            f"WHDR {last.row_whdr:.4f} of the baseline that knows the image row alone",
+        ]
+    lines += ["", f"{result.step} steps; {seconds / 60:.1f} minutes in this process", ""]
+    lines += ["| step | WHDR | weights of the losses |", "|---|---|---|"]
+    lines += [f"| {step} | {score:.4f} | {_weights(result, step)} |" for step, score in scores.items()]
+    lines += [
+        "",
+        "![image, prediction, reference](predictions.png)",
+        "",
+        "![losses and weights](curves.png)",
+        "",
+    ]
+    lines += ["Next:", "", *(f"    {command}" for command in next_commands(workdir, config)), ""]
+    text = "\n".join(lines)
+    (workdir / "report.md").write_text(text)
+    return text
+
+
+def _weights(result: Result, step: int) -> str:
+    record = next(record for record in result.records if record["step"] == step and "total" in record)
+    names = [name for name in record if name.startswith("weight/")]
+    return ", ".join(f"{name.removeprefix('weight/')} {record[name]:.3f}" for name in names)
+
+
+def resume_command(argv: Sequence[str]) -> str:
+    """Gives the command that goes on with a run."""
+    return shlex.join(["python", "-m", "mdepth_jax.train", *argv])

@@ -1,0 +1,87 @@
+"""The state of a training run: what a checkpoint holds and what the step moves."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Int
+from ml_collections import ConfigDict
+
+from mdepth_jax import optim
+from mdepth_jax.models import DepthNet
+
+
+class TrainState(NamedTuple):
+    """Everything that a step changes.
+
+    Attributes:
+        step: Number of steps done.
+        params: Trainable parameters.
+        batch_stats: Running means and variances.
+        opt_state: `{"rebalance": RebalanceState, "adam": ...}`.
+    """
+
+    step: Int[Array, ""]
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+
+
+def create(model: DepthNet, optimizer: optax.GradientTransformation) -> tuple[Any, TrainState]:
+    """Splits a network into its static graph and the state to train.
+
+    Returns:
+        The graph definition, for `nnx.merge(graph, state.params, state.batch_stats)`, and the state at step 0.
+    """
+    model.train()
+    graph, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    state = TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimizer.init(params))
+    return graph, jax.tree.map(jnp.copy, state)
+
+
+def make_schedule(config: ConfigDict, steps_per_epoch: int, epochs: int) -> optax.Schedule:
+    """Makes the learning rate over steps: by default the paper's, halved every epoch (Sec. 4.1).
+
+    Args:
+        config: The group `optim`.
+        steps_per_epoch: Steps of one epoch.
+        epochs: Length of the run.
+    """
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    if config.schedule == "cosine":
+        decay = optax.cosine_decay_schedule(config.learning_rate, max(epochs * steps_per_epoch - warmup, 1))
+    else:
+        steps = max(round(config.decay_every_epochs * steps_per_epoch), 1)
+        decay = optax.exponential_decay(config.learning_rate, steps, config.decay_rate, staircase=True)
+    ramp = optax.linear_schedule(0.0, config.learning_rate, max(warmup, 1))
+    return optax.join_schedules([ramp, decay], [warmup])
+
+
+def make_optimizer(
+    config: ConfigDict, weights: dict[str, float], schedule: optax.Schedule, steps_per_epoch: int
+) -> optax.GradientTransformationExtraArgs:
+    """Chains the balancer of the losses with Adam.
+
+    Args:
+        config: The whole configuration.
+        weights: Initial weight of each loss.
+        schedule: Learning rate over steps.
+        steps_per_epoch: Steps of one epoch.
+    """
+    epochs = config.train.epochs
+    strengths = {
+        "hard_to_easy": optim.hard_to_easy(epochs),
+        "easy_to_hard": optim.easy_to_hard(epochs),
+        "constant": config.rebalance.strength,
+        "off": 0.0,
+    }
+    balancer = optim.rebalance(
+        weights,
+        steps_per_epoch=steps_per_epoch,
+        events_per_epoch=min(config.rebalance.events_per_epoch, steps_per_epoch),
+        strength=strengths[config.rebalance.order],
+        weight_initialization=config.rebalance.weight_initialization,
+    )
+    return optax.named_chain(("rebalance", balancer), ("adam", optax.adam(schedule)))

@@ -1,0 +1,128 @@
+import pickle
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+from flax import nnx
+
+from mdepth_jax.errors import UserError
+from mdepth_jax.models import build_model
+from mdepth_jax.models.teachers import TEACHERS, load_teacher
+from mdepth_jax.models.weights import load_weights, save_weights
+from mdepth_jax.training.config import overlay
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return overlay(model={"width": 0.25}).model
+
+
+@pytest.fixture(scope="module")
+def model(config):
+    return build_model(config, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture
+def saved(model, config, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_weights(path, model, config, whdr=0.25, command="train")
+    return path
+
+
+def edit(path, change):
+    with safetensors.safe_open(path, "numpy") as file:
+        header = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(header, tensors)
+    safetensors.numpy.save_file(tensors, path, metadata=header)
+
+
+def test_round_trip(model, saved):
+    loaded, config, about = load_weights(saved)
+    assert about == {"whdr": 0.25, "command": "train"}
+    assert config.heads == 0
+    model.eval()
+    expected = model(jnp.asarray(IMAGE))
+    outputs = loaded(jnp.asarray(IMAGE))
+    np.testing.assert_array_equal(outputs.depth, expected.depth)
+    np.testing.assert_array_equal(outputs.features, expected.features)
+    assert outputs.auxiliary == ()
+
+
+def test_run_directory_and_half_precision(model, config, tmp_path):
+    save_weights(tmp_path / "model.safetensors", model, config, dtype=np.float16)
+    loaded, _, _ = load_weights(tmp_path)
+    model.eval()
+    expected = np.asarray(model(jnp.asarray(IMAGE)).depth)
+    depth = np.asarray(loaded(jnp.asarray(IMAGE)).depth)
+    assert depth.dtype == np.float32
+    np.testing.assert_allclose(depth, expected, atol=0.02 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h, t: t.pop("decoder.last.bias"), "tensor decoder.last.bias is missing"),
+        (lambda h, t: t.update(more=np.zeros(1, np.float32)), "tensor more is unexpected"),
+        (
+            lambda h, t: t.update({"decoder.last.bias": np.zeros(2, np.float32)}),
+            r"last.bias has shape \(2,\)",
+        ),
+        (
+            lambda h, t: t["decoder.last.bias"].fill(np.nan),
+            "tensor decoder.last.bias holds values that are not finite",
+        ),
+        (lambda h, t: h.update(format="mdepth_jax/99"), "the header says format 'mdepth_jax/99'"),
+        (lambda h, t: h.clear(), "the header says format None"),
+    ],
+)
+def test_strict(saved, change, message):
+    edit(saved, change)
+    with pytest.raises(UserError, match=message):
+        load_weights(saved)
+
+
+class Explosive:
+    def __reduce__(self):
+        return pytest.fail, ("the pickle was run",)
+
+
+@pytest.mark.parametrize("content", [b"", b"not tensors at all", pickle.dumps(Explosive())])
+def test_other_files(tmp_path, content):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged or not a safetensors file"):
+        load_weights(path)
+
+
+def test_truncated_and_missing_files(saved, tmp_path):
+    saved.write_bytes(saved.read_bytes()[:5000])
+    with pytest.raises(UserError, match="damaged"):
+        load_weights(saved)
+    with pytest.raises(UserError, match="does not exist"):
+        load_weights(tmp_path / "none.safetensors")
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UserError, match="train that run"):
+        load_weights(tmp_path / "run")
+
+
+def test_a_teacher_gives_depth_and_features(model, saved):
+    prediction = load_teacher(str(saved))(jnp.asarray(IMAGE))
+    model.eval()
+    expected = model(jnp.asarray(IMAGE))
+    np.testing.assert_allclose(prediction.depth, expected.depth, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(prediction.features, expected.features, rtol=1e-5, atol=1e-5)
+
+
+def test_the_embedded_teacher():
+    assert TEACHERS["embedded"].stat().st_size < 6e6
+    _, _, about = load_weights(TEACHERS["embedded"])
+    assert about["command"].startswith("python -m mdepth_jax.train --config configs/teacher.py")
+    prediction = load_teacher("embedded")(jnp.zeros((1, 96, 128, 3), jnp.uint8))
+    assert prediction.depth.shape == (1, 96, 128, 1)
+    assert prediction.features.shape[1:3] == (48, 64)
+    assert np.isfinite(prediction.depth).all()

@@ -1,0 +1,133 @@
+"""The main job from the command line, at tiny size."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from mdepth_jax import train
+from mdepth_jax.errors import UserError
+from mdepth_jax.training import logbook
+
+ROOT = pathlib.Path(__file__).parents[1]
+TINY = [
+    "--config.model.width=0.25",
+    "--config.data.count=16",
+    "--config.data.eval_count=4",
+    "--config.data.height=32",
+    "--config.data.width=32",
+    "--config.data.batch_size=4",
+    "--config.train.log_every=1",
+    "--config.train.epochs=2",
+]
+
+
+def command(*flags, config="kd"):
+    return [
+        sys.executable,
+        "-m",
+        "mdepth_jax.train",
+        "--config",
+        str(ROOT / "configs" / f"{config}.py"),
+        *TINY,
+        *flags,
+    ]
+
+
+def run(*flags, config="kd"):
+    environment = {**os.environ, "XLA_FLAGS": ""}
+    return subprocess.run(
+        command(*flags, config=config), capture_output=True, text=True, cwd=ROOT, env=environment, timeout=600
+    )
+
+
+def deterministic(workdir):
+    return [
+        {key: value for key, value in record.items() if not key.startswith("time/")} for record in logbook.read(workdir)
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "whole"
+    process = run("--workdir", str(workdir))
+    assert process.returncode == 0, process.stderr
+    return workdir, process.stdout
+
+
+def test_whole_recipe(finished):
+    workdir, output = finished
+    assert "parameters" in output
+    assert "GMACs" in output
+    assert f"python -m mdepth_jax.evaluate --model {workdir}" in output
+    files = {path.name for path in workdir.iterdir()}
+    assert files >= {"config.json", "environment.json", "metrics.jsonl", "model.safetensors", "predictions.png",
+                     "curves.png", "report.md", "checkpoints", "tensorboard"}  # fmt: skip
+    environment = json.loads((workdir / "environment.json").read_text())
+    assert environment["packages"]["jax"]
+    record = logbook.read(workdir)[0]
+    assert {"loss/ranking", "loss/pixelwise", "loss/pairwise", "weight/pairwise"} <= record.keys()
+
+
+@pytest.mark.slow
+def test_killed_run_goes_on_bit_for_bit(finished, tmp_path):
+    whole, _ = finished
+    broken = tmp_path / "broken"
+    flags = ("--workdir", str(broken), "--config.train.save_minutes=0.0")
+    process = subprocess.Popen(command(*flags), cwd=ROOT, env={**os.environ, "XLA_FLAGS": ""},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    while process.poll() is None and not any(record["step"] >= 3 for record in logbook.read(broken)):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    again = run(*flags)
+    assert again.returncode == 0, again.stderr
+    assert "Going on at step" in again.stdout
+    assert deterministic(broken) == deterministic(whole)
+    assert_same_checkpoints(whole, broken, step=8)
+
+
+def assert_same_checkpoints(left, right, step):
+    import orbax.checkpoint as ocp
+
+    one, other = (
+        ocp.StandardCheckpointer().restore(path / "checkpoints" / str(step) / "default") for path in (left, right)
+    )
+    assert one.keys() == other.keys()
+    assert any(name.startswith("opt_state.rebalance.weights") for name in one)
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--config.train.epoch=2"], "epoch"),
+        (["--config.train.epochs=two"], "epochs=two"),
+        (["--config.data.batch_size=0"], "config.data.batch_size is 0"),
+        (["--config.data.batch_size=64"], "batch_size 64 is larger than the data set of 16 images"),
+        (["--config.loss.terms=rank"], "config.loss.terms"),
+        (["--config.teacher.run=nowhere"], "nowhere does not exist"),
+        (["--config.model.pretrained=nowhere.npz"], "nowhere.npz"),
+        (["stray"], "'stray' is no flag"),
+        (["--konfig.seed=1"], "konfig"),
+    ],
+)
+def test_mistakes_are_one_line(flags, message, tmp_path):
+    process = run("--workdir", str(tmp_path / "run"), *flags)
+    assert process.returncode == 2
+    assert "Traceback" not in process.stderr
+    last = process.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+
+
+def test_config_file_that_is_not_there():
+    with pytest.raises(UserError, match="nothing"):
+        train.parse(["--config", "nothing.py"])

@@ -1,0 +1,48 @@
+import itertools
+
+import pytest
+from flax import nnx
+
+from mdepth_jax.data.types import Data
+from mdepth_jax.models import build_model
+from mdepth_jax.training import config as configuration
+from mdepth_jax.training.objective import Objective
+from tests.training.batches import SIZE, random_batch
+
+
+@pytest.fixture
+def config():
+    """A run of two epochs of four steps on 32x32 noise."""
+    return configuration.overlay(
+        name="tiny",
+        model={"width": 0.25},
+        data={
+            "source": "scenes",
+            "count": 16,
+            "eval_count": 4,
+            "height": SIZE,
+            "width": SIZE,
+            "batch_size": 4,
+        },
+        optim={"learning_rate": 1e-3},
+        train={"epochs": 2, "log_every": 2},
+    )
+
+
+@pytest.fixture
+def model(config):
+    return build_model(config.model, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture
+def objective():
+    return Objective(("ranking", "dense"), heads=2)
+
+
+@pytest.fixture
+def data():
+    return Data(
+        lambda start: (random_batch(step) for step in itertools.count(start)),
+        lambda: [random_batch(1000), random_batch(1001)],
+        4,
+    )

@@ -1,0 +1,83 @@
+import jax
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from mdepth_jax.errors import UserError
+from mdepth_jax.models import build_model
+from mdepth_jax.training import state as states
+from mdepth_jax.training.checkpoint import Checkpoints
+from mdepth_jax.training.step import make_mesh, replicate
+
+
+def make_state(model, step=0, devices=1):
+    """A state whose parameters tell its step."""
+    _, state = states.create(model, optax.adam(1e-3))
+    params = jax.tree.map(lambda x: x + np.float32(step), state.params)
+    state = state._replace(step=state.step + step, params=params)
+    return replicate(state, make_mesh(jax.devices()[:devices]))
+
+
+def save_all(workdir, model, steps, scores):
+    checkpoints = Checkpoints(workdir)
+    for step, score in zip(steps, scores, strict=True):
+        checkpoints.save(make_state(model, step), score)
+    checkpoints.close()
+
+
+def assert_same(left, right):
+    for one, other in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_no_checkpoint(model, tmp_path):
+    assert Checkpoints(tmp_path).restore(make_state(model)) is None
+
+
+def test_keeps_the_latest_two_and_the_best(model, tmp_path):
+    save_all(tmp_path, model, [1, 2, 3, 4, 5], [0.4, 0.2, 0.3, None, 0.35])
+    assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [2, 4, 5]
+
+
+def test_restores_on_another_number_of_devices(model, tmp_path):
+    save_all(tmp_path, model, [3], [None])
+    restored = Checkpoints(tmp_path).restore(make_state(model, devices=2))
+    assert int(restored.step) == 3
+    assert_same(restored, make_state(model, 3))
+    assert all(len(leaf.sharding.device_set) == 2 for leaf in jax.tree.leaves(restored))
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove"])
+def test_damaged_latest_checkpoint_falls_back_with_a_warning(model, tmp_path, damage):
+    save_all(tmp_path, model, [1, 2], [None, None])
+    for data in list((tmp_path / "checkpoints" / "2").rglob("d/*")):
+        if damage == "truncate":
+            data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+        else:
+            data.unlink()
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.warns(UserWarning, match="checkpoint 2 cannot be read"):
+        restored = checkpoints.restore(make_state(model))
+    assert_same(restored, make_state(model, 1))
+    assert (tmp_path / "damaged-checkpoints" / "2").is_dir()
+    checkpoints.save(make_state(model, 2))
+    checkpoints.close()
+    assert_same(Checkpoints(tmp_path).restore(make_state(model)), make_state(model, 2))
+
+
+def test_half_written_checkpoint_is_not_seen(model, tmp_path):
+    save_all(tmp_path, model, [1], [None])
+    half = tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp"
+    half.mkdir()
+    (half / "d").write_bytes(b"half")
+    assert int(Checkpoints(tmp_path).restore(make_state(model)).step) == 1
+
+
+def test_checkpoint_of_another_network_names_the_tensor(model, config, tmp_path):
+    save_all(tmp_path, model, [1], [None])
+    config.model.width = 0.5
+    other = build_model(config.model, rngs=nnx.Rngs(0))
+    with pytest.raises(UserError, match=r"another network: batch_stats.*is \(.*\) there and \(.*\) here"):
+        Checkpoints(tmp_path).restore(make_state(other))
+    assert (tmp_path / "checkpoints" / "1").is_dir()

@@ -1,0 +1,96 @@
+import itertools
+import json
+import os
+import signal
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from mdepth_jax.data.types import Data
+from mdepth_jax.errors import UserError
+from mdepth_jax.models.weights import load_weights
+from mdepth_jax.training.loop import Trainer, event_steps
+from tests.training.batches import SIZE, random_batch
+
+
+def deterministic(records):
+    return [{key: value for key, value in record.items() if not key.startswith("time/")} for record in records]
+
+
+def test_a_run_leaves_what_a_user_wants(config, model, objective, data, tmp_path):
+    result = Trainer(config, tmp_path, model, objective, data).run()
+    assert result.finished
+    assert result.step == 8
+    assert result.evaluation.total == sum(random_batch(seed)["valid"].sum() for seed in (1000, 1001))
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [2, 4, 4, 6, 8, 8]
+    assert records == result.records
+    assert {"loss/ranking", "weight/dense", "learning_rate", "time/data_wait"} <= records[0].keys()
+    assert [record["learning_rate"] for record in records if "total" in record] == pytest.approx(
+        [1e-3] * 2 + [5e-4] * 2
+    )
+    grid = np.asarray(PIL.Image.open(tmp_path / "predictions.png"))
+    assert grid.shape[:2] == (4 * SIZE, 3 * SIZE)
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+    assert list((tmp_path / "tensorboard").iterdir())
+    loaded, _, about = load_weights(tmp_path)
+    assert about["whdr"] == min(record["eval/whdr"] for record in records if "eval/whdr" in record)
+    assert not loaded(random_batch(0)["image"]).auxiliary
+
+
+def test_interrupt_saves_and_the_next_run_equals_an_unbroken_one(config, model, objective, data, tmp_path):
+    whole = Trainer(config, tmp_path / "whole", model, objective, data).run()
+
+    def interrupted(start):
+        for step in itertools.count(start):
+            if step == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield random_batch(step)
+
+    first = Trainer(config, tmp_path / "broken", model, objective, data._replace(train=interrupted)).run()
+    assert not first.finished
+    assert first.step == 6
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    again = Trainer(config, tmp_path / "broken", model, objective, data)
+    assert again.step == 6
+    second = again.run()
+    assert second.finished
+    assert deterministic(second.records) == deterministic(whole.records)
+
+
+def test_nan_names_the_step_and_keeps_the_last_good_checkpoint(config, model, objective, data, tmp_path):
+    def poisoned(start):
+        for step in itertools.count(start):
+            batch = random_batch(step)
+            if step == 6:
+                batch["depth"][:] = np.inf
+                batch["depth"][1] = 3e38
+            yield batch
+
+    with pytest.raises(UserError, match=r"step 7: .*not finite; checkpoint 4 is kept"):
+        Trainer(config, tmp_path, model, objective, data._replace(train=poisoned)).run()
+    again = Trainer(config, tmp_path, model, objective, data)
+    assert again.step == 4
+    assert again.run().finished
+
+
+def test_batch_that_devices_cannot_share(config, model, objective, data, tmp_path):
+    config.data.batch_size = 3
+    with pytest.raises(UserError, match="batch_size is 3, which 2 devices cannot share"):
+        Trainer(config, tmp_path, model, objective, data)
+
+
+def test_time_based_saves(config, model, objective, data, tmp_path):
+    config.train.save_minutes = 0.0
+    trainer = Trainer(config, tmp_path, model, objective, Data(data.train, data.evaluate, 8))
+    trainer.run()
+    assert {12, 14, 16} & {int(path.name) for path in (tmp_path / "checkpoints").iterdir()} >= {14, 16}
+
+
+@pytest.mark.parametrize(("steps", "per_epoch"), [(10, 1), (10, 5), (199, 5), (33, 4), (3, 5)])
+def test_event_steps(steps, per_epoch):
+    events = event_steps(steps, per_epoch)
+    assert max(events) == steps
+    assert min(events) >= 1
+    assert len(events) == min(steps, per_epoch)

@@ -1,0 +1,108 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mdepth_jax import losses
+from mdepth_jax.data.types import Supervision
+from mdepth_jax.errors import UserError
+from mdepth_jax.models import DepthOutputs
+from mdepth_jax.training.objective import Objective, resolve_terms
+from tests.training.batches import SIZE, random_batch
+
+EVERYTHING = Supervision(True, True, True, True)
+
+
+def outputs(heads=2):
+    rng = np.random.default_rng(5)
+    depths = [jnp.asarray(rng.normal(size=(4, SIZE, SIZE, 1)), jnp.float32) for _ in range(heads + 1)]
+    features = jnp.asarray(rng.normal(size=(4, SIZE // 2, SIZE // 2, 8)), jnp.float32)
+    return DepthOutputs(depths[0], tuple(depths[1:]), features)
+
+
+def batch():
+    rng = np.random.default_rng(6)
+    extra = {
+        "teacher_depth": rng.normal(size=(4, SIZE, SIZE, 1)),
+        "teacher_features": rng.normal(size=(4, SIZE // 2, SIZE // 2, 6)),
+    }
+    return {key: jnp.asarray(value) for key, value in random_batch(0).items()} | {
+        key: jnp.asarray(value, jnp.float32) for key, value in extra.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("terms", "supervision", "expected"),
+    [
+        ("auto", Supervision(), ("ranking",)),
+        ("auto", Supervision(teacher_depth=True), ("ranking", "pixelwise")),
+        ("auto", EVERYTHING, ("ranking", "pixelwise", "pairwise")),
+        ("dense", EVERYTHING, ("dense",)),
+        ("pixelwise+ranking", EVERYTHING, ("pixelwise", "ranking")),
+    ],
+)
+def test_resolve_terms(terms, supervision, expected):
+    assert resolve_terms(terms, supervision) == expected
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ("rank", "'rank' is no term"),
+        ("ranking+pairwise", "'pairwise' needs a teacher with features"),
+        ("pixelwise", "'pixelwise' needs a teacher"),
+        ("dense", "'dense' needs depth maps"),
+    ],
+)
+def test_resolve_terms_refuses(terms, message):
+    with pytest.raises(UserError, match=message):
+        resolve_terms(terms, Supervision())
+
+
+def test_terms_are_the_losses_of_equation_5():
+    objective = Objective(("ranking", "pixelwise", "pairwise"), heads=2)
+    out, data = outputs(), batch()
+    result = objective(out, data)
+    pairs = data["points"], data["relation"], data["valid"]
+    predictions, weights = (out.depth, *out.auxiliary), (0.5, 0.25, 0.25)
+    ranking = sum(w * losses.ranking_loss(d, *pairs) for w, d in zip(weights, predictions, strict=True))
+    rmse = sum(
+        w * np.sqrt(np.mean((np.asarray(d) - np.asarray(data["teacher_depth"])) ** 2))
+        for w, d in zip(weights, predictions, strict=True)
+    )
+    np.testing.assert_allclose(result["ranking"], ranking, rtol=1e-6)
+    np.testing.assert_allclose(result["pixelwise"], rmse, rtol=1e-6)
+    np.testing.assert_allclose(
+        result["pairwise"], losses.pairwise_loss(out.features, data["teacher_features"]), rtol=1e-6
+    )
+
+
+def test_without_fixed_intermediate_weights_every_prediction_is_a_term():
+    free = Objective(("ranking", "pixelwise", "pairwise"), heads=2, fixed_intermediate=False)
+    fixed = Objective(("ranking", "pixelwise", "pairwise"), heads=2)
+    out, data = outputs(), batch()
+    single, together = free(out, data), fixed(out, data)
+    names = [f"{term}_{index}" for term in ("ranking", "pixelwise") for index in range(3)] + ["pairwise"]
+    assert sorted(single) == sorted(names) == sorted(free.initial_weights(WEIGHTS))
+    for term in ("ranking", "pixelwise"):
+        values = [single[f"{term}_{index}"] for index in range(3)]
+        np.testing.assert_allclose(np.dot([0.5, 0.25, 0.25], values), together[term], rtol=1e-6)
+
+
+WEIGHTS = {"ranking": 1.0, "pixelwise": 1.0, "pairwise": 2.0, "dense": 1.0}
+
+
+def test_initial_weights_sum_to_one():
+    assert Objective(("ranking", "pixelwise"), heads=2).initial_weights(WEIGHTS) == {
+        "ranking": 0.5,
+        "pixelwise": 0.5,
+    }
+    spread = Objective(("ranking", "pairwise"), heads=1, fixed_intermediate=False).initial_weights(WEIGHTS)
+    assert spread == pytest.approx({"ranking_0": 1 / 6, "ranking_1": 1 / 6, "pairwise": 2 / 3})
+
+
+def test_unknown_depth_is_left_out():
+    objective = Objective(("dense",), heads=0)
+    out, data = outputs(heads=0), batch()
+    known = np.isfinite(np.asarray(data["depth"]))
+    error = (np.asarray(out.depth) - np.asarray(data["depth"]))[known]
+    np.testing.assert_allclose(objective(out, data)["dense"], np.sqrt(np.mean(error**2)), rtol=1e-6)

@@ -1,0 +1,98 @@
+import jax
+import numpy as np
+import optax
+import pytest
+
+from mdepth_jax.training import state as states
+from mdepth_jax.training.step import (
+    local_rows,
+    make_eval_step,
+    make_mesh,
+    make_train_step,
+    replicate,
+    shard_batch,
+)
+from tests.training.batches import random_batch
+
+STEPS = 3
+
+
+def train(config, model, objective, devices, steps=STEPS):
+    mesh = make_mesh(devices)
+    schedule = states.make_schedule(config.optim, 4, 2)
+    optimizer = states.make_optimizer(config, objective.initial_weights(config.loss.weights), schedule, 4)
+    graph, state = states.create(model, optimizer)
+    state = replicate(state, mesh)
+    step = make_train_step(graph, optimizer, objective)
+    scalars = []
+    for number in range(steps):
+        state, values = step(state, shard_batch(random_batch(number), mesh))
+        scalars.append(jax.device_get(values))
+    evaluation = make_eval_step(graph)(state.params, state.batch_stats, shard_batch(random_batch(100), mesh))
+    return state, scalars, evaluation
+
+
+def test_two_devices_give_the_result_of_one(config, model, objective):
+    assert jax.device_count() >= 2
+    one, one_scalars, one_eval = train(config, model, objective, jax.devices()[:1])
+    two, two_scalars, two_eval = train(config, model, objective, jax.devices()[:2])
+    assert len(two_eval["depth"].sharding.device_set) == 2
+    # Sums in another order move a loss by rounding, and Adam may turn that of a tiny gradient into a step.
+    np.testing.assert_allclose(one_scalars[0]["total"], two_scalars[0]["total"], rtol=1e-5)
+    np.testing.assert_allclose(one_scalars[0]["gradient_norm"], two_scalars[0]["gradient_norm"], rtol=1e-4)
+    for name, value in one.opt_state["rebalance"].weights.items():
+        np.testing.assert_allclose(value, two.opt_state["rebalance"].weights[name], rtol=1e-2)
+    for left, right in zip(jax.tree.leaves(one.batch_stats), jax.tree.leaves(two.batch_stats), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-2 * np.abs(np.asarray(left)).max() + 1e-3)
+    assert int(one_eval["total"]) == int(two_eval["total"]) == random_batch(100)["valid"].sum()
+    np.testing.assert_array_equal(local_rows(two_eval["depth"]), np.asarray(two_eval["depth"]))
+
+
+def test_step_moves_everything_and_counts(config, model, objective):
+    state, scalars, _ = train(config, model, objective, jax.devices()[:1], steps=2)
+    assert int(state.step) == 2
+    assert set(scalars[0]) == {"total", "gradient_norm", *(f"{kind}/{name}" for kind in ("loss", "weight")
+                                                           for name in ("ranking", "dense"))}  # fmt: skip
+    expected = sum(scalars[0][f"weight/{name}"] * scalars[0][f"loss/{name}"] for name in ("ranking", "dense"))
+    np.testing.assert_allclose(scalars[0]["total"], expected, rtol=1e-6)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+
+
+def test_the_given_state_is_donated(config, model, objective):
+    schedule = states.make_schedule(config.optim, 4, 2)
+    optimizer = states.make_optimizer(config, objective.initial_weights(config.loss.weights), schedule, 4)
+    graph, state = states.create(model, optimizer)
+    make_train_step(graph, optimizer, objective)(state, shard_batch(random_batch(0), make_mesh(jax.devices()[:1])))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
+
+
+def test_evaluation_takes_no_gradient_and_changes_nothing(config, model, objective):
+    graph, state = states.create(model, optax.identity())
+    before = jax.device_get(state.batch_stats)
+    batch = shard_batch(random_batch(0), make_mesh(jax.devices()[:1]))
+    first = make_eval_step(graph)(state.params, state.batch_stats, batch)
+    again = make_eval_step(graph)(state.params, state.batch_stats, batch)
+    np.testing.assert_array_equal(first["depth"], again["depth"])
+    for left, right in zip(jax.tree.leaves(before), jax.tree.leaves(state.batch_stats), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_row_baseline_of_the_evaluation(config, model):
+    graph, state = states.create(model, optax.identity())
+    batch = random_batch(7)
+    result = make_eval_step(graph)(state.params, state.batch_stats, shard_batch(batch, make_mesh(jax.devices()[:1])))
+    wrong = 0.0
+    for image in range(4):
+        for pair in np.flatnonzero(batch["valid"][image]):
+            (y_a, _), (y_b, _) = batch["points"][image, pair]
+            guess = np.sign(int(y_b) - int(y_a))
+            wrong += 0.5 if guess == 0 else float(guess != batch["relation"][image, pair])
+    assert float(result["row_wrong"]) == pytest.approx(wrong)
+
+
+def test_schedules(config):
+    halved = states.make_schedule(config.optim, 10, 5)
+    assert [float(halved(step)) for step in (0, 9, 10, 25, 49)] == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4, 6.25e-5])
+    config.optim.schedule, config.optim.warmup_epochs = "cosine", 1.0
+    cosine = states.make_schedule(config.optim, 10, 5)
+    assert [float(cosine(step)) for step in (0, 5, 10, 30, 50)] == pytest.approx([0, 5e-4, 1e-3, 5e-4, 0], abs=1e-9)

@@ -32,6 +32,12 @@ class DepthOutputs(NamedTuple):
     features: Float[Array, "batch half_height half_width channels"]
 
 
+def up_block(in_channels: int, out_channels: int, kernel_size: int, expansion: float, **options) -> InvertedResidual:
+    """A block that doubles the size, its middle width a multiple of its OUTPUT width."""
+    middle = round_channels(out_channels * expansion)
+    return InvertedResidual(in_channels, middle, out_channels, kernel_size, upsample=True, **options)
+
+
 class Head(nnx.Module):
     """Intermediate prediction (training only): up-sampling blocks to half resolution, then a 1x1 convolution.
 
@@ -63,21 +69,11 @@ class Head(nnx.Module):
             in_channels = width
         self.predict = Conv(in_channels, 1, bias=bias, **options)
 
-    def __call__(
-        self, x: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch out_height out_width 1"]:
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch out_height out_width 1"]:
         """Gives a prediction at full resolution."""
         for block in self.blocks:
             x = block(x)
         return upsample_bilinear(self.predict(x).astype(jnp.float32))
-
-
-def up_block(
-    in_channels: int, out_channels: int, kernel_size: int, expansion: float, **options
-) -> InvertedResidual:
-    """A block that doubles the size, its middle width a multiple of its OUTPUT width."""
-    middle = round_channels(out_channels * expansion)
-    return InvertedResidual(in_channels, middle, out_channels, kernel_size, upsample=True, **options)
 
 
 class FBNetDecoder(nnx.Module):
@@ -119,14 +115,14 @@ class FBNetDecoder(nnx.Module):
         self.deterministic = False
         merge = 2 if fusion == "concat" else 1
         channels = head_width + deepest if fusion == "concat" else head_width
-        self.blocks, self.heads = nnx.List(), nnx.Dict()
-        for stage, width in enumerate(outputs):
+        self.blocks = nnx.List()
+        for width in outputs:
             self.blocks.append(up_block(channels, width, kernel_size, expansion, **options))
             channels = merge * width
-            if stage in (1, 2)[2 - heads :]:
-                self.heads[str(stage)] = Head(
-                    channels, outputs[stage + 1 :], kernel_size, expansion, output_bias, **options
-                )
+        self.heads = nnx.List(
+            Head(merge * outputs[stage], outputs[stage + 1 :], kernel_size, expansion, output_bias, **options)
+            for stage in range(3 - heads, 3)
+        )
         has_last = last_layer == "block"
         self.last = up_block(channels, outputs[-1], kernel_size, expansion, **options) if has_last else None
         channels = outputs[-1] if has_last else channels
@@ -137,17 +133,20 @@ class FBNetDecoder(nnx.Module):
         *skips, x = features
         if self.fusion == "concat":
             x = jnp.concatenate([x, skips[-1]], axis=-1)
-        auxiliary = []
-        for stage, (block, skip) in enumerate(zip(self.blocks, skips[-2::-1], strict=True)):
+        stages = []
+        for block, skip in zip(self.blocks, skips[-2::-1], strict=True):
             x = block(x)
             x = jnp.concatenate([x, skip], axis=-1) if self.fusion == "concat" else x + skip
-            if str(stage) in self.heads and not self.deterministic:
-                auxiliary.append(self.heads[str(stage)](x))
+            stages.append(x)
+        inner = stages[-1 - len(self.heads) : -1]
+        auxiliary = (
+            () if self.deterministic else tuple(head(stage) for head, stage in zip(self.heads, inner, strict=True))
+        )
         if self.last is None:
             depth = upsample_bilinear(self.predict(x).astype(jnp.float32))
         else:
             depth = self.predict(self.last(x)).astype(jnp.float32)
-        return DepthOutputs(depth, tuple(auxiliary), x)
+        return DepthOutputs(depth, auxiliary, x)
 
 
 DECODERS = {"fbnet": FBNetDecoder}

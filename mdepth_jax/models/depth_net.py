@@ -52,7 +52,7 @@ class DepthNet(nnx.Module):
         """
         height, width = image.shape[1:3]
         mean, deviation, _ = PREPROCESSING[self.preprocessing]
-        image = (image.astype(jnp.float32) - jnp.array([[[mean]]])) / jnp.array([[[deviation]]])
+        image = (image.astype(jnp.float32) - jnp.float32([[[mean]]])) / jnp.float32([[[deviation]]])
         pads = (0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)
         image = jnp.pad(image.astype(self.dtype), pads, mode="edge")
         outputs = self.decoder(self.encoder(image))
@@ -66,7 +66,7 @@ class DepthNet(nnx.Module):
     def without_heads(self) -> "DepthNet":
         """A copy in evaluation mode, sharing its arrays, that has no intermediate heads."""
         model = nnx.clone(self, variables=False)
-        model.decoder.heads = nnx.Dict()
+        model.decoder.heads = nnx.List()
         model.eval()
         return model
 

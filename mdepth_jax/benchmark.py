@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -22,8 +23,7 @@ from mdepth_jax import cli
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.scenes import Scenes
 from mdepth_jax.models import DepthNet, build_model
-from mdepth_jax.models.depthwise import DepthwiseConv
-from mdepth_jax.models.layers import Conv
+from mdepth_jax.models.layers import Conv, DepthwiseConv
 from mdepth_jax.training import state as states
 from mdepth_jax.training.config import default
 from mdepth_jax.training.objective import Objective
@@ -112,17 +112,22 @@ def with_plain_convolutions(model: DepthNet) -> DepthNet:
     return model
 
 
-def plain_convolution(layer: Conv | DepthwiseConv) -> nnx.Conv:
-    """Makes the `nnx.Conv` that computes what the layer does."""
+def plain_convolution(layer: Conv | DepthwiseConv) -> nnx.Module:
+    """Makes the `nnx.Conv` that computes what the layer does, after nearest up-sampling where the layer up-samples."""
     kernel = layer.kernel[...]
-    groups = layer.out_channels if isinstance(layer, DepthwiseConv) else 1
+    depthwise = isinstance(layer, DepthwiseConv)
+    groups = layer.out_channels if depthwise else 1
     plain = nnx.Conv(
         kernel.shape[2] * groups, kernel.shape[3], kernel.shape[:2], layer.stride, padding=layer.padding,
-        feature_group_count=groups, use_bias=getattr(layer, "bias", None) is not None, rngs=nnx.Rngs(0),
+        feature_group_count=groups, use_bias=not depthwise and layer.bias is not None, rngs=nnx.Rngs(0),
     )  # fmt: skip
     plain.kernel[...] = kernel
-    plain.out_channels = layer.out_channels
-    return plain
+    return nnx.Sequential(repeat_twice, plain) if depthwise and layer.upsample else plain
+
+
+def repeat_twice(x: jax.Array) -> jax.Array:
+    """Doubles height and width by repetition."""
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
 
 
 def random_batch(batch_size: int, height: int, width: int) -> dict[str, np.ndarray]:

@@ -50,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     params, batch_stats = replicate((params, batch_stats), mesh)
     eval_step = make_eval_step(graph)
     spec = pipeline.BatchSpec(
-        height=about["height"], width=about["width"], batch_size=mesh.size * -(-args.batch_size // mesh.size)
+        height=about["config"]["data"]["height"],
+        width=about["config"]["data"]["width"],
+        batch_size=mesh.size * -(-args.batch_size // mesh.size),
     )
     result = evaluate(lambda batch: eval_step(params, batch_stats, batch), pipeline.eval_batches(source, spec), mesh)
 

@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     if result.finished:
         print(report.write(workdir, config, result, network, time.monotonic() - start))
     else:
-        print(f"Stopped at step {result.step}; everything is saved. To go on: {report.resume_command(argv)}")
+        print(f"Stopped at step {result.step}; everything is saved. To go on: {environment.command()}")
     return 0
 
 

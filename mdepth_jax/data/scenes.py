@@ -99,12 +99,3 @@ def draw_pairs(
     found = valid[chosen]
     points, values = points[chosen][found], values[chosen][found]
     return points, np.where(values[:, 0] > values[:, 1], 1, -1).astype(np.int32)
-
-
-def row_baseline(points: Int32[np.ndarray, "pairs 2 2"], relation: Int32[np.ndarray, "pairs"]) -> float:
-    """Gives the WHDR of the guess that what is higher up in the image is farther.
-
-    Two points of one row count as half wrong.
-    """
-    guess = np.sign(points[:, 1, 0] - points[:, 0, 0])
-    return float(np.mean(np.where(guess == 0, 0.5, guess != relation)))

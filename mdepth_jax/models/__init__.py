@@ -1,7 +1,24 @@
-"""Networks: encoders, decoders and the depth network that they make up."""
+"""Networks: encoders, decoders and the depth network that they make up; weights; teachers."""
 
+from mdepth_jax.models.complexity import count_macs, count_parameters
 from mdepth_jax.models.decoders import DECODERS, DepthOutputs
 from mdepth_jax.models.depth_net import DepthNet, build_model
 from mdepth_jax.models.encoders import ENCODERS
+from mdepth_jax.models.pretrained import load_pretrained
+from mdepth_jax.models.teachers import TEACHERS, load_teacher
+from mdepth_jax.models.weights import load_weights, save_weights
 
-__all__ = ["DECODERS", "ENCODERS", "DepthNet", "DepthOutputs", "build_model"]
+__all__ = [
+    "DECODERS",
+    "ENCODERS",
+    "TEACHERS",
+    "DepthNet",
+    "DepthOutputs",
+    "build_model",
+    "count_macs",
+    "count_parameters",
+    "load_pretrained",
+    "load_teacher",
+    "load_weights",
+    "save_weights",
+]

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import pathlib
 import platform
+import shlex
 import subprocess
 import sys
 from typing import Any
@@ -25,11 +26,16 @@ PACKAGES = (
 )
 
 
+def command() -> str:
+    """Gives the command line of this process, as it can be typed again."""
+    return shlex.join(["python", *sys.orig_argv[1:]])
+
+
 def describe() -> dict[str, Any]:
     """Gives versions, devices, git revision and command, ready for JSON."""
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": [pathlib.Path(sys.executable).name, *sys.argv],
+        "command": command(),
         "mdepth_jax": mdepth_jax.__version__,
         "git_revision": _git_revision(),
         "python": platform.python_version(),

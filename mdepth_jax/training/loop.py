@@ -19,6 +19,7 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.models.weights import save_weights
+from mdepth_jax.training import environment
 from mdepth_jax.training import state as states
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.evaluation import Evaluation, evaluate
@@ -208,11 +209,16 @@ class Trainer:
         if better:
             nnx.update(self.model, self.state.params, self.state.batch_stats)
             save_weights(
-                self.workdir / "model.safetensors", self.model, self.config.model,
-                run=self.config.name, step=self.step, whdr=result.whdr, pairs=result.total,
-                height=self.config.data.height, width=self.config.data.width,
+                self.workdir / "model.safetensors",
+                self.model,
+                self.config.model,
                 output="relative depth, larger = farther, no unit",
-            )  # fmt: skip
+                whdr=result.whdr,
+                pairs=result.total,
+                step=self.step,
+                command=environment.command(),
+                config=self.config.to_dict(),
+            )
 
 
 class Clock:

@@ -2,7 +2,6 @@
 
 import pathlib
 import shlex
-from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
@@ -72,8 +71,3 @@ def _weights(result: Result, step: int) -> str:
     record = next(record for record in result.records if record["step"] == step and "total" in record)
     names = [name for name in record if name.startswith("weight/")]
     return ", ".join(f"{name.removeprefix('weight/')} {record[name]:.3f}" for name in names)
-
-
-def resume_command(argv: Sequence[str]) -> str:
-    """Gives the command that goes on with a run."""
-    return shlex.join(["python", "-m", "mdepth_jax.train", *argv])

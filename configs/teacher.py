@@ -20,7 +20,7 @@ def get_config(variant: str = "") -> ConfigDict:
             name="teacher",
             model={"output_bias": 1.5},  # near the mean logarithm of depth
             data={
-                "source": "scenes", "count": 16000, "eval_count": 200, "eval_pairs": 10,
+                "source": "scenes", "count": 12000, "eval_count": 200, "eval_pairs": 10,
                 "height": 96, "width": 128, "batch_size": 8, "flip": True, "log": True,
             },
             loss={"terms": "dense"},

@@ -18,7 +18,7 @@ FORMAT = "mdepth_jax/1"
 
 
 def save_weights(
-    path: pathlib.Path, model: DepthNet, config: ConfigDict, *, dtype: Any = np.float32, **about: Any
+    path: pathlib.Path, model: DepthNet, config: ConfigDict, about: dict[str, Any], *, dtype: Any = np.float32
 ) -> None:
     """Writes a network without its intermediate heads; the file appears whole or not at all.
 
@@ -26,8 +26,8 @@ def save_weights(
         path: Ends in `.safetensors`.
         model: The network.
         config: The group `model` of its configuration, which rebuilds it.
+        about: What else the header tells, as JSON: the command, the metrics, the training data.
         dtype: Of the stored tensors.
-        **about: What else the header tells, as JSON: the command, the metrics, the training data.
     """
     config = ConfigDict({**config.to_dict(), "heads": 0, "pretrained": "", "dtype": "float32"})
     tensors = {name: np.asarray(value).astype(dtype) for name, value in _tensors(model.without_heads()).items()}
@@ -49,7 +49,7 @@ def export_weights(source: pathlib.Path, path: pathlib.Path, *, dtype: Any = np.
         UserError: As `load_weights`.
     """
     model, config, about = load_weights(source)
-    save_weights(pathlib.Path(path), model, config, dtype=dtype, **about)
+    save_weights(pathlib.Path(path), model, config, about, dtype=dtype)
 
 
 def load_weights(path: pathlib.Path) -> tuple[DepthNet, ConfigDict, dict[str, Any]]:

@@ -208,17 +208,15 @@ class Trainer:
         plots.save_curves(self.workdir / "curves.png", self.book.records)
         if better:
             nnx.update(self.model, self.state.params, self.state.batch_stats)
-            save_weights(
-                self.workdir / "model.safetensors",
-                self.model,
-                self.config.model,
-                output="relative depth, larger = farther, no unit",
-                whdr=result.whdr,
-                pairs=result.total,
-                step=self.step,
-                command=environment.command(),
-                config=self.config.to_dict(),
-            )
+            about = {
+                "output": "relative depth, larger = farther, no unit",
+                "whdr": result.whdr,
+                "pairs": result.total,
+                "step": self.step,
+                "command": environment.command(),
+                "config": self.config.to_dict(),
+            }
+            save_weights(self.workdir / "model.safetensors", self.model, self.config.model, about)
 
 
 class Clock:

@@ -29,7 +29,7 @@ def model(config):
 @pytest.fixture
 def saved(model, config, tmp_path):
     path = tmp_path / "model.safetensors"
-    save_weights(path, model, config, whdr=0.25, command="train")
+    save_weights(path, model, config, {"whdr": 0.25, "command": "train"})
     return path
 
 
@@ -54,7 +54,7 @@ def test_round_trip(model, saved):
 
 
 def test_run_directory_and_half_precision(model, config, tmp_path):
-    save_weights(tmp_path / "model.safetensors", model, config, dtype=np.float16)
+    save_weights(tmp_path / "model.safetensors", model, config, {}, dtype=np.float16)
     loaded, _, _ = load_weights(tmp_path)
     model.eval()
     expected = np.asarray(model(jnp.asarray(IMAGE)).depth)
@@ -66,15 +66,15 @@ def test_run_directory_and_half_precision(model, config, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda h, t: t.pop("decoder.last.bias"), "tensor decoder.last.bias is missing"),
+        (lambda h, t: t.pop("decoder.predict.bias"), "tensor decoder.last.bias is missing"),
         (lambda h, t: t.update(more=np.zeros(1, np.float32)), "tensor more is unexpected"),
         (
-            lambda h, t: t.update({"decoder.last.bias": np.zeros(2, np.float32)}),
-            r"last.bias has shape \(2,\)",
+            lambda h, t: t.update({"decoder.predict.bias": np.zeros(2, np.float32)}),
+            r"predict.bias has shape \(2,\)",
         ),
         (
-            lambda h, t: t["decoder.last.bias"].fill(np.nan),
-            "tensor decoder.last.bias holds values that are not finite",
+            lambda h, t: t["decoder.predict.bias"].fill(np.nan),
+            "tensor decoder.predict.bias holds values that are not finite",
         ),
         (lambda h, t: h.update(format="mdepth_jax/99"), "the header says format 'mdepth_jax/99'"),
         (lambda h, t: h.clear(), "the header says format None"),

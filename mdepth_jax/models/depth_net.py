@@ -96,6 +96,9 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
         value = getattr(config, key)
         if value not in allowed:
             raise UserError(f"model.{key}: {value!r} is none of {', '.join(map(str, allowed))}.")
+    for key in ("width", "expansion"):
+        if not getattr(config, key) > 0:
+            raise UserError(f"model.{key}: {getattr(config, key)!r} is not positive.")
     encoder = ENCODERS[config.encoder](config.width, PREPROCESSING[config.preprocessing][2], rngs=rngs)
     decoder = DECODERS[config.decoder](
         encoder.widths,

@@ -121,11 +121,15 @@ def _pad(x, pads):
 
 
 def _window(padded, row, column, shape, stride=1):
-    """The `shape` pixels that one tap of the kernel meets, in at least float32."""
+    """The `shape` pixels that one tap of the kernel meets, in the dtype of sums."""
     batch, _, _, channels = padded.shape
     limits = batch, row + (shape[0] - 1) * stride + 1, column + (shape[1] - 1) * stride + 1, channels
     window = lax.slice(padded, (0, row, column, 0), limits, (1, stride, stride, 1))
-    return window.astype(jnp.promote_types(padded.dtype, jnp.float32))
+    return _widen(window)
+
+
+def _widen(x):
+    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -133,8 +137,7 @@ def _shifted_conv(x, kernel, stride, pads):
     shape = tuple(-(-size // stride) for size in x.shape[1:3])
     padded = _pad(x, pads)
     products = [
-        _window(padded, *tap, shape, stride) * kernel[tap].astype(jnp.promote_types(x.dtype, jnp.float32))
-        for tap in np.ndindex(kernel.shape[:2])
+        _window(padded, *tap, shape, stride) * _widen(kernel[tap])[None, None] for tap in np.ndindex(kernel.shape[:2])
     ]
     return sum(products).astype(x.dtype)
 
@@ -168,7 +171,7 @@ def _input_gradient(cotangent, kernel, stride, pads, shape):
             )
             if row_rest == column_rest == 0:
                 window = _window(padded, margin + row, margin + column, cotangent.shape[1:3])
-                products.append(window * kernel[tap].astype(window.dtype))
+                products.append(window * _widen(kernel[tap])[None, None])
         return sum(products).astype(cotangent.dtype)
 
     phases = [[phase_gradient(row, column) for column in range(stride)] for row in range(stride)]
@@ -178,10 +181,9 @@ def _input_gradient(cotangent, kernel, stride, pads, shape):
 def _kernel_gradient(cotangent, x, stride, pads, shape):
     """One reduction sums the products of all taps: one per tap reads the arrays again and runs ten times slower."""
     padded = _pad(x, pads)
-    products = []
-    for tap in np.ndindex(shape[:2]):
-        window = _window(padded, *tap, cotangent.shape[1:3], stride)
-        products.append(window * cotangent.astype(window.dtype))
+    products = [
+        _window(padded, *tap, cotangent.shape[1:3], stride) * _widen(cotangent) for tap in np.ndindex(shape[:2])
+    ]
     zeros = [jnp.zeros((), product.dtype) for product in products]
     columns = lax.reduce(products, zeros, lambda a, b: [u + v for u, v in zip(a, b, strict=True)], (0, 1))
     return jnp.stack(columns).sum(1).reshape(shape).astype(x.dtype)

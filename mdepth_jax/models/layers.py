@@ -25,7 +25,7 @@ from mdepth_jax.models.depthwise import (
 Activation = Callable[[Array], Array]
 
 
-def round_channels(channels: float, divisor: int = 8) -> int:
+def round_channels(channels: int | float, divisor: int = 8) -> int:
     """Nearest multiple of `divisor`, never more than 10 % below `channels` (the MobileNet rule)."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * channels else rounded + divisor

@@ -80,8 +80,8 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as tensors:
+            return dict(tensors)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file.") from error
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, SafetensorError) as error:

@@ -1,0 +1,131 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from mdepth_jax.models.layers import (
+    BatchNorm,
+    Conv,
+    InvertedResidual,
+    he_normal,
+    round_channels,
+    upsample_bilinear,
+)
+
+NORM = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
+
+
+@nnx.jit
+def apply(layer, x):
+    return layer(x)
+
+
+def golden_block(case):
+    in_channels, out_channels, _, kernel_size, stride = (int(v) for v in case["meta_i_o_e_k_s"])
+    block = InvertedResidual(
+        in_channels,
+        len(case["p_dw_bn_bias"]),
+        out_channels,
+        kernel_size,
+        stride=max(stride, 1),
+        upsample=stride < 0,
+        always_expand="p_pw_conv_weight" in case,
+        padding="symmetric",
+        param_dtype=jnp.float64,
+        rngs=nnx.Rngs(0),
+    )
+    for name, layer in {"pw": block.expand, "dw": block.depthwise, "pwl": block.project}.items():
+        if layer is None:
+            continue
+        layer.conv.kernel[...] = jnp.asarray(case[f"p_{name}_conv_weight"].transpose(2, 3, 1, 0))
+        for key, attribute in NORM.items():
+            getattr(layer.norm, attribute)[...] = jnp.asarray(case[f"p_{name}_bn_{key}"])
+    return block
+
+
+def nhwc(array):
+    return jnp.asarray(array.transpose(0, 2, 3, 1))
+
+
+def test_block_golden(golden, x64):
+    for case in golden("i1_irf_block"):
+        block, x = golden_block(case), nhwc(case["x"])
+        assert sum(p.size for p in jax.tree.leaves(nnx.state(block, nnx.Param))) == case["n_params"]
+        block.eval()
+        np.testing.assert_allclose(apply(block, x), nhwc(case["y_eval"]), rtol=1e-9, atol=1e-12)
+
+        block.train()
+        graph, state = nnx.split(block)
+
+        @jax.jit
+        @partial(jax.grad, has_aux=True)
+        def run(x, graph=graph, state=state):
+            y = nnx.merge(graph, state, copy=True)(x)
+            weights = jnp.cos(jnp.arange(y.size, dtype=y.dtype))
+            return (y.transpose(0, 3, 1, 2).ravel() * weights).sum(), y
+
+        gradient, y = run(x)
+        np.testing.assert_allclose(y, nhwc(case["y_train"]), rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(gradient, nhwc(case["grad_x_train"]), rtol=1e-9, atol=1e-11)
+
+
+def test_implementations_agree(x64):
+    block = InvertedResidual(6, 12, 6, 5, upsample=True, param_dtype=jnp.float64, rngs=nnx.Rngs(1))
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 5, 6)))
+    shifted = apply(block, x)
+    block.set_attributes(implementation="lax")
+    np.testing.assert_allclose(shifted, apply(block, x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("kernel_size", "stride"), [(1, 1), (1, 2), (3, 1), (3, 2)])
+def test_conv_against_loops(kernel_size, stride):
+    random = np.random.default_rng(0)
+    conv = Conv(3, 4, kernel_size, stride, "symmetric", bias=0.5, rngs=nnx.Rngs(0))
+    x = random.normal(size=(1, 5, 6, 3)).astype(np.float32)
+    margin = kernel_size // 2
+    padded = np.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+    kernel = np.asarray(conv.kernel[...])
+    y = conv(jnp.asarray(x))
+    assert y.shape == (1, -(-5 // stride), -(-6 // stride), 4)
+    for row, column in np.ndindex(y.shape[1:3]):
+        top, left = row * stride, column * stride
+        patch = padded[0, top : top + kernel_size, left : left + kernel_size]
+        expected = np.einsum("ijc,ijco->o", patch, kernel) + 0.5
+        np.testing.assert_allclose(y[0, row, column], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_batch_norm_keeps_full_statistics_under_bfloat16():
+    norm = BatchNorm(2)
+    x = jnp.asarray(np.random.default_rng(0).normal(3, 2, (4, 8, 8, 2)), jnp.bfloat16)
+    assert norm(x).dtype == jnp.bfloat16
+    assert norm.mean[...].dtype == norm.var[...].dtype == jnp.float32
+    exact = np.asarray(x, np.float64)
+    np.testing.assert_allclose(norm.mean[...], 0.1 * exact.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(norm.var[...], 0.9 + 0.1 * exact.var((0, 1, 2)), rtol=1e-5)
+
+
+def test_batch_norm_of_a_constant_stays_finite():
+    x = jnp.full((2, 3, 3, 1), 7.0)
+    np.testing.assert_allclose(BatchNorm(1)(x), 0, atol=1e-2)
+    assert np.isfinite(nnx.grad(lambda norm, x: norm(x).sum(), argnums=1)(BatchNorm(1), x)).all()
+
+
+def test_bilinear_upsampling_has_half_pixel_centres():
+    x = jnp.asarray([0.0, 4.0, 8.0]).reshape(1, 1, 3, 1)
+    np.testing.assert_allclose(upsample_bilinear(x)[0, 0, :, 0], [0, 1, 3, 5, 7, 8])
+
+
+def test_he_normal_has_the_right_variance_and_follows_the_seed():
+    shape = (3, 3, 64, 64)
+    draws = [he_normal(nnx.Rngs(seed), shape) for seed in (0, 0, 1)]
+    np.testing.assert_allclose(draws[0].std(), np.sqrt(2 / (9 * 64)), rtol=0.02)
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert (draws[0] != draws[2]).all()
+
+
+@pytest.mark.parametrize(("channels", "rounded"), [(15, 16), (3, 8), (12, 16), (11.9, 16), (24, 24), (67, 64)])
+def test_round_channels(channels, rounded):
+    assert round_channels(channels) == rounded

@@ -1,0 +1,69 @@
+import zlib
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from mdepth_jax.models import count_parameters
+from mdepth_jax.models.encoders import MobileNetV2
+from mdepth_jax.models.pretrained import _named_variables
+
+
+@nnx.jit
+def apply(encoder, image):
+    return encoder(image)
+
+
+def golden_tensor(name, shape, seed):
+    """The golden file's rule for the weights, in PyTorch's layout."""
+    random = np.random.RandomState((zlib.crc32(name.encode()) + seed) % 2**32)
+    a = random.standard_normal(shape)
+    if name.endswith("running_var"):
+        return 0.5 + np.abs(a)
+    if a.ndim == 4:
+        return a * np.sqrt(2 / np.prod(shape[1:]))
+    return 1 + 0.1 * a if name.endswith(".weight") else 0.1 * a
+
+
+def golden_encoder(seed):
+    encoder = MobileNetV2(padding="symmetric", rngs=nnx.Rngs(0))
+    for name, variable in _named_variables(encoder).items():
+        is_kernel = len(variable.shape) == 4
+        shape = tuple(variable.shape[axis] for axis in (3, 2, 0, 1)) if is_kernel else variable.shape
+        tensor = golden_tensor(name.removeprefix("features."), shape, seed)
+        variable[...] = jnp.asarray(tensor.transpose(2, 3, 1, 0) if is_kernel else tensor, jnp.float32)
+    encoder.eval()
+    return encoder
+
+
+@pytest.mark.parametrize("implementation", ["lax", "shifted"])
+def test_features_golden(golden, implementation):
+    for case in golden("k1_mobilenetv2"):
+        encoder = golden_encoder(int(case["weight_seed"]))
+        encoder.set_attributes(implementation=implementation)
+        assert count_parameters(encoder) == case["n_params_features"] == 2_223_872
+        features = apply(encoder, jnp.asarray(case["x"].transpose(0, 2, 3, 1)))
+        assert tuple(feature.shape[-1] for feature in features) == encoder.widths
+        for index, feature in enumerate(features):
+            reference = case[f"f{index}"].transpose(0, 2, 3, 1)
+            np.testing.assert_allclose(feature, reference, rtol=0, atol=1e-4 * np.abs(reference).max())
+
+
+def test_padding_changes_features_but_no_shapes():
+    image = jnp.asarray(np.random.default_rng(0).normal(size=(1, 32, 64, 3)), jnp.float32)
+
+    def run(padding):
+        encoder = MobileNetV2(0.25, padding, rngs=nnx.Rngs(0))
+        encoder.set_attributes(implementation="lax")
+        return apply(encoder, image)
+
+    same, symmetric = run("SAME"), run("symmetric")
+    for stride, a, b in zip((2, 4, 8, 16, 32, 32), same, symmetric, strict=True):
+        assert a.shape[1:3] == b.shape[1:3] == (32 // stride, 64 // stride)
+        assert not np.allclose(a, b)
+
+
+def test_width_scales_every_layer_but_the_head():
+    assert MobileNetV2(0.5, rngs=nnx.Rngs(0)).widths == (8, 16, 16, 48, 160, 1280)
+    assert MobileNetV2(1.4, rngs=nnx.Rngs(0)).widths == (24, 32, 48, 136, 448, 1792)

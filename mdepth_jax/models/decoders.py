@@ -63,7 +63,7 @@ class Head(nnx.Module):
         rngs: nnx.Rngs,
     ):
         options = {"param_dtype": param_dtype, "rngs": rngs}
-        self.blocks = nnx.List()
+        self.blocks = nnx.List[InvertedResidual]()
         for width in widths:
             self.blocks.append(up_block(in_channels, width, kernel_size, expansion, **options))
             in_channels = width
@@ -115,7 +115,7 @@ class FBNetDecoder(nnx.Module):
         self.deterministic = False
         merge = 2 if fusion == "concat" else 1
         channels = head_width + deepest if fusion == "concat" else head_width
-        self.blocks = nnx.List()
+        self.blocks = nnx.List[InvertedResidual]()
         for width in outputs:
             self.blocks.append(up_block(channels, width, kernel_size, expansion, **options))
             channels = merge * width

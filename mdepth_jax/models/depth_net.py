@@ -1,5 +1,6 @@
 """The depth network: an encoder, a decoder and the scaling of the image between them."""
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -35,8 +36,8 @@ class DepthNet(nnx.Module):
 
     def __init__(
         self,
-        encoder: nnx.Module,
-        decoder: nnx.Module,
+        encoder: Any,
+        decoder: Any,
         preprocessing: Preprocessing = "tensorflow",
         dtype=jnp.float32,
     ):
@@ -82,7 +83,7 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
     Raises:
         UserError: A field has none of the values to choose from.
     """
-    choices = {
+    choices: dict[str, Collection] = {
         "encoder": ENCODERS,
         "preprocessing": PREPROCESSING,
         "decoder": DECODERS,

@@ -120,9 +120,10 @@ def _pad(x, pads):
     return lax.optimization_barrier(jnp.pad(x, ((0, 0), *pads, (0, 0))))
 
 
-def _window(padded, row, column, shape, stride=1):
+def _window(padded, tap, shape, stride=1):
     """The `shape` pixels that one tap of the kernel meets, in the dtype of sums."""
     batch, _, _, channels = padded.shape
+    row, column = tap
     limits = batch, row + (shape[0] - 1) * stride + 1, column + (shape[1] - 1) * stride + 1, channels
     window = lax.slice(padded, (0, row, column, 0), limits, (1, stride, stride, 1))
     return _widen(window)
@@ -137,7 +138,7 @@ def _shifted_conv(x, kernel, stride, pads):
     shape = tuple(-(-size // stride) for size in x.shape[1:3])
     padded = _pad(x, pads)
     products = [
-        _window(padded, *tap, shape, stride) * _widen(kernel[tap])[None, None] for tap in np.ndindex(kernel.shape[:2])
+        _window(padded, tap, shape, stride) * _widen(kernel[tap])[None, None] for tap in np.ndindex(kernel.shape[:2])
     ]
     return sum(products).astype(x.dtype)
 
@@ -170,7 +171,7 @@ def _input_gradient(cotangent, kernel, stride, pads, shape):
                 divmod(phase[axis] + pads[axis][0] - tap[axis], stride) for axis in (0, 1)
             )
             if row_rest == column_rest == 0:
-                window = _window(padded, margin + row, margin + column, cotangent.shape[1:3])
+                window = _window(padded, (margin + row, margin + column), cotangent.shape[1:3])
                 products.append(window * _widen(kernel[tap])[None, None])
         return sum(products).astype(cotangent.dtype)
 
@@ -181,9 +182,7 @@ def _input_gradient(cotangent, kernel, stride, pads, shape):
 def _kernel_gradient(cotangent, x, stride, pads, shape):
     """One reduction sums the products of all taps: one per tap reads the arrays again and runs ten times slower."""
     padded = _pad(x, pads)
-    products = [
-        _window(padded, *tap, cotangent.shape[1:3], stride) * _widen(cotangent) for tap in np.ndindex(shape[:2])
-    ]
+    products = [_window(padded, tap, cotangent.shape[1:3], stride) * _widen(cotangent) for tap in np.ndindex(shape[:2])]
     zeros = [jnp.zeros((), product.dtype) for product in products]
     columns = lax.reduce(products, zeros, lambda a, b: [u + v for u, v in zip(a, b, strict=True)], (0, 1))
     return jnp.stack(columns).sum(1).reshape(shape).astype(x.dtype)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import zipfile
 import zlib
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,7 @@ NORM_TENSORS = {"weight": "scale", "bias": "bias", "running_mean": "mean", "runn
 CONV_TENSORS = {"weight": "kernel"}
 
 
-def load_pretrained(model: nnx.Module, path: str | os.PathLike) -> None:
+def load_pretrained(model: Any, path: str | os.PathLike) -> None:
     """Reads ImageNet weights under torchvision's names into the encoder of `model`, in place.
 
     The padding and the image scaling that the weights were trained with are the model's `preprocessing`. A

@@ -39,7 +39,7 @@ class MobileNetV2(nnx.Module):
         options = {"padding": padding, "param_dtype": param_dtype, "rngs": rngs}
         channels = round_channels(STEM * width)
         self.stem = ConvNorm(Conv(3, channels, 3, 2, **options), nnx.relu6)
-        self.blocks = nnx.List()
+        self.blocks = nnx.List[InvertedResidual]()
         block_widths, strides = [], []
         for expansion, stage_width, depth, first_stride in STAGES:
             out = round_channels(stage_width * width)

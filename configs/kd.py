@@ -25,6 +25,7 @@ def get_config(variant: str = "") -> ConfigDict:
     if variant == "":
         return overlay(
             name="kd",
+            model={"output_bias": 1.5, "output_scale": 0.01},  # near the mean logarithm of depth
             data={
                 "source": "scenes", "count": 1600, "eval_count": 200, "eval_pairs": 10,
                 "height": 96, "width": 128, "batch_size": 8, "flip": True, "log": True,
@@ -36,6 +37,7 @@ def get_config(variant: str = "") -> ConfigDict:
     if variant == "pairs":
         return overlay(
             name="kd_pairs",
+            model={"output_scale": 0.01},
             data={"height": 192, "width": 256, "batch_size": 8, "log": True, "flip": True},
             teacher={"maps": True},
             optim={"learning_rate": 1e-3, "schedule": "cosine", "warmup_epochs": 0.5},

@@ -18,7 +18,7 @@ def get_config(variant: str = "") -> ConfigDict:
     if variant == "":
         return overlay(
             name="teacher",
-            model={"output_bias": 1.5},  # near the mean logarithm of depth
+            model={"output_bias": 1.5, "output_scale": 0.01},  # near the mean logarithm of depth
             data={
                 "source": "scenes", "count": 12000, "eval_count": 200, "eval_pairs": 10,
                 "height": 96, "width": 128, "batch_size": 8, "flip": True, "log": True,
@@ -31,6 +31,7 @@ def get_config(variant: str = "") -> ConfigDict:
     if variant == "folder":
         return overlay(
             name="teacher_folder",
+            model={"output_scale": 0.01},
             data={"height": 192, "width": 256, "batch_size": 8, "log": True, "flip": True},
             loss={"terms": "dense"},
             rebalance={"order": "off"},

@@ -2,7 +2,7 @@
 
 from mdepth_jax.models.complexity import count_macs, count_parameters
 from mdepth_jax.models.decoders import DECODERS, DepthOutputs
-from mdepth_jax.models.depth_net import DepthNet, build_model
+from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 from mdepth_jax.models.encoders import ENCODERS
 from mdepth_jax.models.pretrained import load_pretrained
 from mdepth_jax.models.teachers import TEACHERS, load_teacher
@@ -17,6 +17,7 @@ __all__ = [
     "build_model",
     "count_macs",
     "count_parameters",
+    "default_config",
     "load_pretrained",
     "load_teacher",
     "load_weights",

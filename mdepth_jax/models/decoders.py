@@ -47,6 +47,7 @@ class Head(nnx.Module):
         kernel_size: Of the depthwise convolutions.
         expansion: Middle width of a block as a multiple of its output width.
         bias: Initial bias of the prediction.
+        scale: Of its initial kernel, see `predictor`.
         param_dtype: Of the parameters.
         rngs: Seeds of the initialisation.
     """
@@ -58,6 +59,7 @@ class Head(nnx.Module):
         kernel_size: int,
         expansion: float,
         bias: float,
+        scale: float,
         *,
         param_dtype=jnp.float32,
         rngs: nnx.Rngs,
@@ -67,13 +69,24 @@ class Head(nnx.Module):
         for width in widths:
             self.blocks.append(up_block(in_channels, width, kernel_size, expansion, **options))
             in_channels = width
-        self.predict = Conv(in_channels, 1, bias=bias, **options)
+        self.predict = predictor(in_channels, bias, scale, **options)
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch out_height out_width 1"]:
         """Gives a prediction at full resolution."""
         for block in self.blocks:
             x = block(x)
         return upsample_bilinear(self.predict(x).astype(jnp.float32))
+
+
+def predictor(in_channels: int, bias: float, scale: float, **options) -> Conv:
+    """The last 1x1 convolution.
+
+    Its input holds a skip as strong as the encoder's weights make it: with ImageNet's, He's initialisation starts far
+    from any target. A `scale` below 1 shrinks it, so that the network starts by predicting about `bias` everywhere.
+    """
+    conv = Conv(in_channels, 1, bias=bias, **options)
+    conv.kernel[...] = scale * conv.kernel[...]
+    return conv
 
 
 class FBNetDecoder(nnx.Module):
@@ -91,6 +104,7 @@ class FBNetDecoder(nnx.Module):
             more `"block"`, as wide as the fourth.
         heads: Number of intermediate predictions, 0 to 2: after block 3, and with two after block 2 as well.
         output_bias: Initial bias of every prediction.
+        output_scale: Of the initial kernel of every prediction, see `predictor`.
         param_dtype: Of the parameters.
         rngs: Seeds of the initialisation.
     """
@@ -104,6 +118,7 @@ class FBNetDecoder(nnx.Module):
         last_layer: LastLayer = "upsample",
         heads: int = 0,
         output_bias: float = 0.0,
+        output_scale: float = 1.0,
         *,
         param_dtype=jnp.float32,
         rngs: nnx.Rngs,
@@ -120,13 +135,21 @@ class FBNetDecoder(nnx.Module):
             self.blocks.append(up_block(channels, width, kernel_size, expansion, **options))
             channels = merge * width
         self.heads = nnx.List(
-            Head(merge * outputs[stage], outputs[stage + 1 :], kernel_size, expansion, output_bias, **options)
+            Head(
+                merge * outputs[stage],
+                outputs[stage + 1 :],
+                kernel_size,
+                expansion,
+                output_bias,
+                output_scale,
+                **options,
+            )
             for stage in range(3 - heads, 3)
         )
         has_last = last_layer == "block"
         self.last = up_block(channels, outputs[-1], kernel_size, expansion, **options) if has_last else None
         channels = outputs[-1] if has_last else channels
-        self.predict = Conv(channels, 1, bias=output_bias, **options)
+        self.predict = predictor(channels, output_bias, output_scale, **options)
 
     def __call__(self, features: tuple[Float[Array, "batch _ _ _"], ...]) -> DepthOutputs:
         """Decodes the encoder's features."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
+from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.decoders import DECODERS, DepthOutputs
@@ -72,12 +73,32 @@ class DepthNet(nnx.Module):
         return model
 
 
+def default_config() -> ConfigDict:
+    """Gives the paper's network: what `build_model` and `save_weights` read."""
+    return ConfigDict(
+        {
+            "encoder": "mobilenet_v2",
+            "width": 1.0,  # multiplier of the encoder's widths
+            "preprocessing": "tensorflow",  # input scaling and padding: "tensorflow" | "torchvision"
+            "decoder": "fbnet",
+            "kernel": 5,
+            "expansion": 2.0,
+            "fusion": "concat",  # of the skips: "concat" | "add"
+            "last_layer": "upsample",  # "upsample" (x112 in the paper) | "block" (at full resolution)
+            "heads": 2,  # intermediate predictions, in training only
+            "output_bias": 0.0,  # what an untrained network predicts on average
+            "output_scale": 1.0,  # of the last layer's initial kernel, 1 is He's; small: it predicts just the bias
+            "dtype": "float32",  # of the computation: "float32" | "bfloat16"
+            "pretrained": "",  # encoder weights with torchvision names, .npz or .safetensors
+        }
+    )
+
+
 def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
     """Builds the network that a configuration describes.
 
     Args:
-        config: Has the fields `encoder`, `width`, `preprocessing`, `decoder`, `kernel`, `expansion`,
-            `fusion`, `last_layer`, `heads`, `output_bias` and `dtype`: see `FBNetDecoder`, `DepthNet`.
+        config: Has the fields of `default_config`; see also `FBNetDecoder` and `DepthNet`.
         rngs: Seeds of the initialisation.
 
     Raises:
@@ -96,10 +117,10 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
     for key, allowed in choices.items():
         value = getattr(config, key)
         if value not in allowed:
-            raise UserError(f"model.{key}: {value!r} is none of {', '.join(map(str, allowed))}.")
+            raise UserError(f"config.model.{key} is {value!r}; choose one of {', '.join(map(repr, allowed))}")
     for key in ("width", "expansion"):
         if not getattr(config, key) > 0:
-            raise UserError(f"model.{key}: {getattr(config, key)!r} is not positive.")
+            raise UserError(f"config.model.{key} is {getattr(config, key)!r}; it must be positive")
     encoder = ENCODERS[config.encoder](config.width, PREPROCESSING[config.preprocessing][2], rngs=rngs)
     decoder = DECODERS[config.decoder](
         encoder.widths,
@@ -109,6 +130,7 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
         last_layer=config.last_layer,
         heads=config.heads,
         output_bias=config.output_bias,
+        output_scale=config.output_scale,
         rngs=rngs,
     )
     return DepthNet(encoder, decoder, config.preprocessing, jnp.dtype(config.dtype))

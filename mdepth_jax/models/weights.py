@@ -12,7 +12,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.models.depth_net import DepthNet, build_model
+from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 
 FORMAT = "mdepth_jax/1"
 
@@ -80,7 +80,8 @@ def load_weights(path: pathlib.Path) -> tuple[DepthNet, ConfigDict, dict[str, An
         raise UserError(f"{path} is damaged or not a safetensors file ({error})") from error
     if header.get("format") != FORMAT:
         raise UserError(f"{path}: the header says format {header.get('format')!r}, this version reads {FORMAT!r}")
-    config = ConfigDict(json.loads(header["model"]))
+    config = default_config()
+    config.update(json.loads(header["model"]))
     model = build_model(config, rngs=nnx.Rngs(0))
     model.eval()
     expected = _tensors(model)

@@ -9,6 +9,7 @@ import ml_collections
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
+from mdepth_jax.models import default_config
 
 
 def default() -> ConfigDict:
@@ -17,20 +18,7 @@ def default() -> ConfigDict:
         {
             "name": "",
             "seed": 0,
-            "model": {
-                "encoder": "mobilenet_v2",
-                "width": 1.0,  # multiplier of the encoder's widths
-                "preprocessing": "tensorflow",  # input scaling and padding: "tensorflow" | "torchvision"
-                "decoder": "fbnet",
-                "kernel": 5,
-                "expansion": 2.0,
-                "fusion": "concat",  # of the skips: "concat" | "add"
-                "last_layer": "upsample",  # "upsample" (x112 in the paper) | "block" (at full resolution)
-                "heads": 2,  # intermediate predictions, in training only
-                "output_bias": 0.0,  # what an untrained network predicts
-                "dtype": "float32",  # of the computation: "float32" | "bfloat16"
-                "pretrained": "",  # encoder weights with torchvision names, .npz or .safetensors
-            },
+            "model": default_config(),
             "data": {
                 "source": "folder",  # "scenes" (embedded) | "folder" (raw or prepared, see data.root)
                 "root": "",
@@ -84,11 +72,6 @@ def default() -> ConfigDict:
 
 
 CHOICES = {
-    "model.preprocessing": ("tensorflow", "torchvision"),
-    "model.fusion": ("concat", "add"),
-    "model.last_layer": ("upsample", "block"),
-    "model.heads": (0, 1, 2),
-    "model.dtype": ("float32", "bfloat16"),
     "data.source": ("scenes", "folder"),
     "rebalance.order": ("hard_to_easy", "easy_to_hard", "constant", "off"),
     "optim.schedule": ("staircase", "cosine"),

@@ -23,6 +23,7 @@ DEFAULTS = {
     "last_layer": "upsample",
     "heads": 0,
     "output_bias": 0.0,
+    "output_scale": 1.0,
     "dtype": "float32",
 }
 
@@ -213,5 +214,5 @@ def test_output_bias_starts_every_prediction():
     ],
 )
 def test_unknown_choice_names_its_key(key, value):
-    with pytest.raises(UserError, match=rf"^model\.{key}: .*{value}"):
+    with pytest.raises(UserError, match=rf"^config\.model\.{key} is .*{value}"):
         build(**{key: value})

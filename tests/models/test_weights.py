@@ -66,7 +66,7 @@ def test_run_directory_and_half_precision(model, config, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda h, t: t.pop("decoder.predict.bias"), "tensor decoder.last.bias is missing"),
+        (lambda h, t: t.pop("decoder.predict.bias"), "tensor decoder.predict.bias is missing"),
         (lambda h, t: t.update(more=np.zeros(1, np.float32)), "tensor more is unexpected"),
         (
             lambda h, t: t.update({"decoder.predict.bias": np.zeros(2, np.float32)}),

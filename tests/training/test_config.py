@@ -37,8 +37,6 @@ def test_overlay_names_the_key(groups, message):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("model.preprocessing", "caffe"),
-        ("model.heads", 3),
         ("rebalance.order", "random"),
         ("optim.schedule", "linear"),
         ("data.batch_size", 0),

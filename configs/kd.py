@@ -25,10 +25,10 @@ def get_config(variant: str = "") -> ConfigDict:
     if variant == "":
         return overlay(
             name="kd",
-            model={"output_bias": 1.5, "output_scale": 0.01},  # near the mean logarithm of depth
+            model={"output_bias": 6.0, "output_scale": 0.01},  # the mean of the maps
             data={
                 "source": "scenes", "count": 1600, "eval_count": 200, "eval_pairs": 10,
-                "height": 96, "width": 128, "batch_size": 8, "flip": True, "log": True,
+                "height": 96, "width": 128, "batch_size": 8, "flip": True, "log": 4.0,
             },
             teacher={"run": "embedded"},
             optim={"learning_rate": 2e-3, "schedule": "cosine", "warmup_epochs": 0.25},
@@ -38,7 +38,7 @@ def get_config(variant: str = "") -> ConfigDict:
         return overlay(
             name="kd_pairs",
             model={"output_scale": 0.01},
-            data={"height": 192, "width": 256, "batch_size": 8, "log": True, "flip": True},
+            data={"height": 192, "width": 256, "batch_size": 8, "log": 4.0, "flip": True},
             teacher={"maps": True},
             optim={"learning_rate": 1e-3, "schedule": "cosine", "warmup_epochs": 0.5},
             train={"epochs": 20},

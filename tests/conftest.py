@@ -11,6 +11,7 @@ from jaxtyping import install_import_hook
 install_import_hook("mdepth_jax", "beartype.beartype")
 
 import pathlib
+import tempfile
 
 import jax
 import numpy as np
@@ -18,6 +19,10 @@ import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# Tests that compile the same program, in this process or in the ones it starts, compile it once.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="mdepth_jax_compiled_")
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -38,6 +43,13 @@ def golden():
         return cases
 
     return load
+
+
+@pytest.fixture
+def optax_promotes():
+    """Allows implicit promotion: `optax.adam` raises its decay to an integer power."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ def test_data_table(capsys, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("optax_promotes")
 def test_step_table(capsys):
     benchmark.main(["step", "--height", "32", "--width", "32", "--batch_size", "2", "--rounds", "1"])
     assert "nnx.Conv everywhere" in capsys.readouterr().out

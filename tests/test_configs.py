@@ -8,6 +8,8 @@ from mdepth_jax import prepare, train
 from mdepth_jax.training import config as configuration
 from tests.training.test_config import get_config
 
+pytestmark = pytest.mark.usefixtures("optax_promotes")
+
 TINY = {
     "model": {"width": 0.25},
     "data": {"height": 32, "width": 32, "batch_size": 2},

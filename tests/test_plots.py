@@ -35,6 +35,7 @@ def test_save_curves(tmp_path):
         {"step": 20, "eval/whdr": 0.3},
     ]
     plots.save_curves(tmp_path / "curves.png", records)
-    assert PIL.Image.open(tmp_path / "curves.png").size[0] > 1000
+    with PIL.Image.open(tmp_path / "curves.png") as picture:
+        assert picture.size[0] > 1000
     plots.save_curves(tmp_path / "nothing.png", [])
     assert (tmp_path / "nothing.png").exists()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32
 
 from mdepth_jax.data import augment
 from mdepth_jax.data.images import resize_image, resize_map
@@ -31,7 +32,8 @@ class BatchSpec:
         jitter: Strength of the colour jitter in training, from 0 (off) to 1.
         depth: Whether batches hold the depth map.
         teacher_depth: Whether batches hold the teacher's map.
-        log: Whether both maps hold the natural logarithm; what is not positive is then unknown.
+        log: Both maps hold their natural logarithm times this, what is not positive is unknown; 0 for the maps as they
+            are.
     """
 
     height: int = 224
@@ -42,7 +44,7 @@ class BatchSpec:
     jitter: float = 0.0
     depth: bool = False
     teacher_depth: bool = False
-    log: bool = False
+    log: float = 0.0
 
 
 def steps_per_epoch(source: Source, spec: BatchSpec) -> int:
@@ -176,8 +178,12 @@ def _resize(example: Example, spec: BatchSpec) -> Example:
         if getattr(spec, key):
             known = example[key] if key in example else np.full((1, 1), np.nan, np.float32)
             values = resize_map(known, spec.height, spec.width)
-            resized[key] = np.log(np.where(values > 0, values, np.float32(np.nan))) if spec.log else values
+            resized[key] = _logarithm(values, spec.log) if spec.log else values
     return resized
+
+
+def _logarithm(values: Float32[np.ndarray, "height width"], factor: float) -> Float32[np.ndarray, "height width"]:
+    return np.float32(factor) * np.log(np.where(values > 0, values, np.float32(np.nan)))
 
 
 def _pad(example: Example, image_size: tuple[int, int], pairs: int) -> dict[str, np.ndarray]:

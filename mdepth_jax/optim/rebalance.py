@@ -23,11 +23,12 @@ class RebalanceState(NamedTuple):
     previous_total: jax.Array  # shape=(): their sum with the weights after that event; 0 before the first
 
 
-def hard_to_easy(epochs: int = 5) -> optax.Schedule:
-    """Gives the paper's strengths, first the hard losses: from -3 linearly to 3 in the last epoch.
+def hard_to_easy(epochs: int = 5, strength: float = 3.0) -> optax.Schedule:
+    """Gives the paper's order, first the hard losses: from -strength linearly to strength in the last epoch.
 
     Args:
         epochs: Length of the training; 5 gives -3, -1.5, 0, 1.5, 3.
+        strength: The largest.
 
     Returns:
         A schedule over epochs.
@@ -35,12 +36,12 @@ def hard_to_easy(epochs: int = 5) -> optax.Schedule:
     Raises:
         ValueError: For less than one epoch.
     """
-    return _linear_strength(-3.0, 3.0, epochs)
+    return _linear_strength(-strength, strength, epochs)
 
 
-def easy_to_hard(epochs: int = 5) -> optax.Schedule:
+def easy_to_hard(epochs: int = 5, strength: float = 3.0) -> optax.Schedule:
     """Gives the reverse of `hard_to_easy`; 5 epochs give the original code's max(3 - 1.5 * epoch, -3)."""
-    return _linear_strength(3.0, -3.0, epochs)
+    return _linear_strength(strength, -strength, epochs)
 
 
 def _linear_strength(start: float, end: float, epochs: int) -> optax.Schedule:

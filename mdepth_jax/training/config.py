@@ -36,7 +36,7 @@ def default() -> ConfigDict:
                 "jitter": 0.0,  # strength of the colour jitter, 0 to 1
                 "map_scale": 0.001,  # unit of a cached teacher map's codes
                 "depth_scale": 0.001,  # unit of a depth map's codes
-                "log": False,  # learn the logarithm of maps and depths
+                "log": 0.0,  # learn this factor times the logarithm of maps and depths; 0: as they are
             },
             "teacher": {
                 "maps": False,  # cached maps give the pixel-wise term
@@ -49,7 +49,7 @@ def default() -> ConfigDict:
             },
             "rebalance": {
                 "order": "hard_to_easy",  # "hard_to_easy" | "easy_to_hard" | "constant" | "off"
-                "strength": 0.0,  # lambda of "constant"
+                "strength": 3.0,  # lambda of "constant", and the largest of the others
                 "events_per_epoch": 5,
                 "weight_initialization": False,
                 "fixed_intermediate": True,  # the weights of Eq. 4 stay; else each prediction is a term

@@ -81,7 +81,7 @@ class Trainer:
         data: Data,
         make_teacher: Callable[[Callable[[Any], Any]], Callable[[Any], Prediction]] | None = None,
     ) -> None:
-        self.config, self.workdir, self.model, self.data = config, workdir, model, data
+        self.config, self.workdir, self.data = config, workdir, data
         self.mesh = make_mesh()
         if config.data.batch_size % self.mesh.size:
             raise UserError(
@@ -91,15 +91,15 @@ class Trainer:
         epochs, steps_per_epoch = config.train.epochs, data.steps_per_epoch
         self.total_steps = epochs * steps_per_epoch
         self.schedule = states.make_schedule(config.optim, steps_per_epoch, epochs)
-        weights = objective.initial_weights(config.loss.weights)
+        weights = objective.initial_weights(config.loss.weights.to_dict())
         optimizer = states.make_optimizer(config, weights, self.schedule, steps_per_epoch)
-        graph, state = states.create(model, optimizer)
+        self.graph, state = states.create(model, optimizer)
         state = replicate(state, self.mesh)
         self.checkpoints = Checkpoints(workdir)
         self.state = self.checkpoints.restore(state) or state
         self.step = int(self.state.step)
-        self.train_step = make_train_step(graph, optimizer, objective)
-        self.eval_step = make_eval_step(graph)
+        self.train_step = make_train_step(self.graph, optimizer, objective)
+        self.eval_step = make_eval_step(self.graph)
         self.teacher = make_teacher(lambda tree: replicate(tree, self.mesh)) if make_teacher else None
         self.book = Logbook(workdir, self.step, self.total_steps)
         self.evaluation: Evaluation | None = None
@@ -207,7 +207,7 @@ class Trainer:
         self.book.image(self.step, "predictions", grid)
         plots.save_curves(self.workdir / "curves.png", self.book.records)
         if better:
-            nnx.update(self.model, self.state.params, self.state.batch_stats)
+            model = nnx.merge(self.graph, self.state.params, self.state.batch_stats)
             about = {
                 "output": "relative depth, larger = farther, no unit",
                 "whdr": result.whdr,
@@ -216,7 +216,7 @@ class Trainer:
                 "command": environment.command(),
                 "config": self.config.to_dict(),
             }
-            save_weights(self.workdir / "model.safetensors", self.model, self.config.model, about)
+            save_weights(self.workdir / "model.safetensors", model, self.config.model, about)
 
 
 class Clock:

@@ -72,8 +72,8 @@ def make_optimizer(
     """
     epochs = config.train.epochs
     strengths = {
-        "hard_to_easy": optim.hard_to_easy(epochs),
-        "easy_to_hard": optim.easy_to_hard(epochs),
+        "hard_to_easy": optim.hard_to_easy(epochs, config.rebalance.strength),
+        "easy_to_hard": optim.easy_to_hard(epochs, config.rebalance.strength),
         "constant": config.rebalance.strength,
         "off": 0.0,
     }

@@ -68,7 +68,7 @@ def make_train_step(
         (total, (values, batch_stats)), gradients = jax.value_and_grad(weighted_loss, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, losses=values)
         params = optax.apply_updates(state.params, updates)
-        scalars = {"total": total, "gradient_norm": optax.global_norm(gradients)}
+        scalars = {"total": total, "gradient_norm": optax.tree.norm(gradients)}
         scalars |= {f"loss/{name}": value for name, value in values.items()}
         scalars |= {f"weight/{name}": weight for name, weight in weights.items()}
         return TrainState(state.step + 1, params, batch_stats, opt_state), scalars

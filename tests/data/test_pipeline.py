@@ -137,9 +137,9 @@ def test_surplus_pairs_are_drawn_anew_for_each_use():
 
 
 def test_log_maps():
-    spec = BatchSpec(height=6, width=10, batch_size=4, depth=True, teacher_depth=True, log=True)
+    spec = BatchSpec(height=6, width=10, batch_size=4, depth=True, teacher_depth=True, log=2.0)
     batch = take(1, Noise(4), spec, seed=0)[0]
-    np.testing.assert_allclose(np.sort(batch["depth"][:, 0, 0, 0]), np.log([1, 2, 3, 4]), rtol=1e-6)
+    np.testing.assert_allclose(np.sort(batch["depth"][:, 0, 0, 0]), 2 * np.log([1, 2, 3, 4]), rtol=1e-6)
     assert np.isnan(batch["teacher_depth"]).all()
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 
+import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
@@ -12,6 +13,8 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models.weights import load_weights
 from mdepth_jax.training.loop import Trainer, event_steps
 from tests.training.batches import SIZE, random_batch
+
+pytestmark = pytest.mark.usefixtures("optax_promotes")
 
 
 def deterministic(records):
@@ -30,13 +33,13 @@ def test_a_run_leaves_what_a_user_wants(config, model, objective, data, tmp_path
     assert [record["learning_rate"] for record in records if "total" in record] == pytest.approx(
         [1e-3] * 2 + [5e-4] * 2
     )
-    grid = np.asarray(PIL.Image.open(tmp_path / "predictions.png"))
-    assert grid.shape[:2] == (4 * SIZE, 3 * SIZE)
+    with PIL.Image.open(tmp_path / "predictions.png") as grid:
+        assert grid.size == (3 * SIZE, 4 * SIZE)
     assert (tmp_path / "curves.png").stat().st_size > 1000
     assert list((tmp_path / "tensorboard").iterdir())
     loaded, _, about = load_weights(tmp_path)
     assert about["whdr"] == min(record["eval/whdr"] for record in records if "eval/whdr" in record)
-    assert not loaded(random_batch(0)["image"]).auxiliary
+    assert not loaded(jnp.asarray(random_batch(0)["image"])).auxiliary
 
 
 def test_interrupt_saves_and_the_next_run_equals_an_unbroken_one(config, model, objective, data, tmp_path):

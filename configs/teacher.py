@@ -20,7 +20,7 @@ def get_config(variant: str = "") -> ConfigDict:
             name="teacher",
             model={"output_bias": 6.0, "output_scale": 0.01},  # the mean of the maps
             data={
-                "source": "scenes", "count": 12000, "eval_count": 200, "eval_pairs": 10,
+                "source": "scenes", "count": 9600, "eval_count": 200, "eval_pairs": 10,
                 "height": 96, "width": 128, "batch_size": 8, "flip": True, "log": 4.0,
             },
             loss={"terms": "dense"},

@@ -115,14 +115,15 @@ def with_plain_convolutions(model: DepthNet) -> DepthNet:
 def plain_convolution(layer: Conv | DepthwiseConv) -> nnx.Module:
     """Makes the `nnx.Conv` that computes what the layer does, after nearest up-sampling where the layer up-samples."""
     kernel = layer.kernel[...]
-    depthwise = isinstance(layer, DepthwiseConv)
-    groups = layer.out_channels if depthwise else 1
+    groups = layer.out_channels if isinstance(layer, DepthwiseConv) else 1
+    use_bias = isinstance(layer, Conv) and layer.bias is not None
     plain = nnx.Conv(
         kernel.shape[2] * groups, kernel.shape[3], kernel.shape[:2], layer.stride, padding=layer.padding,
-        feature_group_count=groups, use_bias=not depthwise and layer.bias is not None, rngs=nnx.Rngs(0),
+        feature_group_count=groups, use_bias=use_bias, rngs=nnx.Rngs(0),
     )  # fmt: skip
     plain.kernel[...] = kernel
-    return nnx.Sequential(repeat_twice, plain) if depthwise and layer.upsample else plain
+    upsample = isinstance(layer, DepthwiseConv) and layer.upsample
+    return nnx.Sequential(repeat_twice, plain) if upsample else plain
 
 
 def repeat_twice(x: jax.Array) -> jax.Array:

@@ -8,6 +8,7 @@ import argparse
 import json
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from flax import nnx
 
@@ -46,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
 
     mesh = make_mesh()
-    graph, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    parts: tuple[Any, ...] = nnx.split(model, nnx.Param, nnx.BatchStat)
+    graph, params, batch_stats = parts
     params, batch_stats = replicate((params, batch_stats), mesh)
     eval_step = make_eval_step(graph)
     spec = pipeline.BatchSpec(

@@ -116,6 +116,8 @@ class Trainer:
         saved_at = time.monotonic()
         batches = self.data.train(self.step)
         with Interrupt() as interrupt:
+            if self._evaluation_due() and not self._evaluated():  # the interrupt came before it
+                self._evaluate()
             while self.step < self.total_steps:
                 with clock.waiting():
                     batch = next(batches)
@@ -128,11 +130,10 @@ class Trainer:
                 self._close_window(window, clock)
                 window, clock = [], Clock()
                 stop = any_host(interrupt.requested)
-                if due and not stop:
-                    self._evaluate()
+                whdr = self._evaluate() if due and not stop else None
                 elapsed = any_host(time.monotonic() - saved_at > 60 * self.config.train.save_minutes)
                 if due or stop or elapsed:
-                    self.checkpoints.save(self.state, self.evaluation.whdr if due and not stop else None)
+                    self.checkpoints.save(self.state, whdr)
                     saved_at = time.monotonic()
                 if stop:
                     break
@@ -148,7 +149,10 @@ class Trainer:
         return arrays
 
     def _evaluation_due(self) -> bool:
-        return (self.step - 1) % self.data.steps_per_epoch + 1 in self._events
+        return self.step > 0 and (self.step - 1) % self.data.steps_per_epoch + 1 in self._events
+
+    def _evaluated(self) -> bool:
+        return any(record["step"] == self.step and "eval/whdr" in record for record in self.book.records)
 
     def _close_window(self, window: list[Any], clock: "Clock") -> None:
         values = jax.device_get(window)
@@ -181,19 +185,20 @@ class Trainer:
         note = f"{images:.1f} images/s, wait {100 * speed['time/data_wait']:.1f}%, {', '.join(terms)}"
         self.book.advance(len(values), note)
 
-    def _evaluate(self) -> None:
-        self.evaluation = evaluate(
+    def _evaluate(self) -> float:
+        result = evaluate(
             lambda batch: self.eval_step(self.state.params, self.state.batch_stats, batch),
             self.data.evaluate(),
             self.mesh,
         )
-        result = self.evaluation
+        self.evaluation = result
         best = min((record["eval/whdr"] for record in self.book.records if "eval/whdr" in record), default=math.inf)
         self.book.write(self.step, {"eval/whdr": result.whdr})
         epoch = self.step / self.data.steps_per_epoch
         self.book.say(f"epoch {epoch:.4g}, step {self.step}: WHDR {result.whdr:.4f} (n = {result.total})")
         if jax.process_index() == 0:
             self._write_products(result, better=result.whdr < best)
+        return result.whdr
 
     def _write_products(self, result: Evaluation, better: bool) -> None:
         images = result.images[:GRID_ROWS]

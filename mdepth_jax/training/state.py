@@ -36,7 +36,8 @@ def create(model: DepthNet, optimizer: optax.GradientTransformation) -> tuple[An
         The graph definition, for `nnx.merge(graph, state.params, state.batch_stats)`, and the state at step 0.
     """
     model.train()
-    graph, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    parts: tuple[Any, ...] = nnx.split(model, nnx.Param, nnx.BatchStat)
+    graph, params, batch_stats = parts
     state = TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimizer.init(params))
     return graph, jax.tree.map(jnp.copy, state)
 

@@ -40,7 +40,7 @@ def get_config(variant: str = "") -> ConfigDict:
             model={"output_scale": 0.01},
             data={"height": 192, "width": 256, "batch_size": 8, "log": 4.0, "flip": True},
             teacher={"maps": True},
-            rebalance={"strength": 1.0},  # the paper's 3 lets the ranking loss of a small set, learnt by heart, take over
+            rebalance={"strength": 1.0},  # with the paper's 3 a small set, learnt by heart, takes over
             optim={"learning_rate": 1e-3, "schedule": "cosine", "warmup_epochs": 0.5},
             train={"epochs": 20},
         )  # fmt: skip

@@ -41,7 +41,7 @@ def command(*flags, config="kd"):
 
 
 def run(*flags, config="kd"):
-    environment = {**os.environ, "XLA_FLAGS": ""}
+    environment = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
     return subprocess.run(
         command(*flags, config=config), capture_output=True, text=True, cwd=ROOT, env=environment, timeout=600
     )
@@ -80,7 +80,7 @@ def test_killed_run_goes_on_bit_for_bit(finished, tmp_path):
     whole, _ = finished
     broken = tmp_path / "broken"
     flags = ("--workdir", str(broken), "--config.train.save_minutes=0.0")
-    process = subprocess.Popen(command(*flags), cwd=ROOT, env={**os.environ, "XLA_FLAGS": ""},
+    process = subprocess.Popen(command(*flags), cwd=ROOT, env={**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"},
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     while process.poll() is None and not any(record["step"] >= 3 for record in logbook.read(broken)):
         time.sleep(0.01)

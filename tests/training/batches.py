@@ -1,8 +1,8 @@
-"""Random batches of 32x32 images."""
+"""Random batches of 64x64 images."""
 
 import numpy as np
 
-SIZE = 32
+SIZE = 64
 
 
 def random_batch(seed, batch=4, pairs=3):

@@ -12,7 +12,7 @@ from tests.training.batches import SIZE, random_batch
 
 @pytest.fixture
 def config():
-    """A run of two epochs of four steps on 32x32 noise."""
+    """A run of two epochs of four steps on 64x64 noise."""
     return configuration.overlay(
         name="tiny",
         model={"width": 0.25},

@@ -16,10 +16,8 @@ from tests.training.batches import random_batch
 
 pytestmark = pytest.mark.usefixtures("optax_promotes")
 
-STEPS = 3
 
-
-def train(config, model, objective, devices, steps=STEPS):
+def train(config, model, objective, devices, steps):
     mesh = make_mesh(devices)
     schedule = states.make_schedule(config.optim, 4, 2)
     optimizer = states.make_optimizer(config, objective.initial_weights(config.loss.weights.to_dict()), schedule, 4)
@@ -36,16 +34,16 @@ def train(config, model, objective, devices, steps=STEPS):
 
 def test_two_devices_give_the_result_of_one(config, model, objective):
     assert jax.device_count() >= 2
-    one, one_scalars, one_eval = train(config, model, objective, jax.devices()[:1])
-    two, two_scalars, two_eval = train(config, model, objective, jax.devices()[:2])
+    one, one_scalars, one_eval = train(config, model, objective, jax.devices()[:1], steps=1)
+    two, two_scalars, two_eval = train(config, model, objective, jax.devices()[:2], steps=1)
     assert len(two_eval["depth"].sharding.device_set) == 2
-    # Sums in another order round differently in fifty layers; Adam may turn that of a tiny gradient into a step.
+    # Sums in another order round differently, and fifty layers with batches of 16 pixels at the deepest amplify that.
     np.testing.assert_allclose(one_scalars[0]["total"], two_scalars[0]["total"], rtol=1e-4)
-    np.testing.assert_allclose(one_scalars[0]["gradient_norm"], two_scalars[0]["gradient_norm"], rtol=1e-3)
-    for name, value in one.opt_state["rebalance"].weights.items():
-        np.testing.assert_allclose(value, two.opt_state["rebalance"].weights[name], rtol=1e-2)
+    np.testing.assert_allclose(one_scalars[0]["gradient_norm"], two_scalars[0]["gradient_norm"], rtol=1e-2)
+    for name, value in one.opt_state["rebalance"].window_sums.items():
+        np.testing.assert_allclose(value, two.opt_state["rebalance"].window_sums[name], rtol=1e-4)
     for left, right in zip(jax.tree.leaves(one.batch_stats), jax.tree.leaves(two.batch_stats), strict=True):
-        np.testing.assert_allclose(left, right, atol=1e-2 * np.abs(np.asarray(left)).max() + 1e-3)
+        np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
     assert int(one_eval["total"]) == int(two_eval["total"]) == random_batch(100)["valid"].sum()
     np.testing.assert_array_equal(local_rows(two_eval["depth"]), np.asarray(two_eval["depth"]))
 

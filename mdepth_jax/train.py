@@ -24,6 +24,7 @@ from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment, report
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import Objective, resolve_terms
+from mdepth_jax.training.step import make_mesh, replicate
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
@@ -85,11 +86,12 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     if config.model.pretrained:
         load_pretrained(model, pathlib.Path(config.model.pretrained))
     network = report.describe_network(model, config.data.height, config.data.width)
-    configuration.bind_to_workdir(config, workdir)
-    (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
+    mesh = make_mesh()
     run = config.teacher.run
-    make_teacher = (lambda place: load_teacher(run, place)) if run else None
-    return Trainer(config, workdir, model, objective, data, make_teacher), network
+    teacher = load_teacher(run, lambda tree: replicate(tree, mesh)) if run else None
+    trainer = Trainer(config, workdir, model, objective, data, teacher)
+    (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
+    return trainer, network
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.models.weights import save_weights
+from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment
 from mdepth_jax.training import state as states
 from mdepth_jax.training.checkpoint import Checkpoints
@@ -66,10 +67,11 @@ class Trainer:
         model: The network at its start.
         objective: Computes the losses.
         data: Batches.
-        make_teacher: From a function that puts weights on the devices, makes the teacher; None for none.
+        teacher: Gives depth and features of a batch of images on the devices; None for none.
 
     Raises:
-        UserError: If the batch does not divide among the devices, or the run directory holds another network.
+        UserError: If the batch does not divide among the devices, or the run directory belongs to another
+            configuration or network.
     """
 
     def __init__(
@@ -79,15 +81,16 @@ class Trainer:
         model: DepthNet,
         objective: Objective,
         data: Data,
-        make_teacher: Callable[[Callable[[Any], Any]], Callable[[Any], Prediction]] | None = None,
+        teacher: Callable[[Any], Prediction] | None = None,
     ) -> None:
-        self.config, self.workdir, self.data = config, workdir, data
+        self.config, self.workdir, self.data, self.teacher = config, workdir, data, teacher
         self.mesh = make_mesh()
         if config.data.batch_size % self.mesh.size:
             raise UserError(
                 f"config.data.batch_size is {config.data.batch_size}, which {self.mesh.size} devices cannot share "
                 f"equally; give a multiple of {self.mesh.size}"
             )
+        configuration.bind_to_workdir(config, workdir)
         epochs, steps_per_epoch = config.train.epochs, data.steps_per_epoch
         self.total_steps = epochs * steps_per_epoch
         self.schedule = states.make_schedule(config.optim, steps_per_epoch, epochs)
@@ -100,7 +103,6 @@ class Trainer:
         self.step = int(self.state.step)
         self.train_step = make_train_step(self.graph, optimizer, objective)
         self.eval_step = make_eval_step(self.graph)
-        self.teacher = make_teacher(lambda tree: replicate(tree, self.mesh)) if make_teacher else None
         self.book = Logbook(workdir, self.step, self.total_steps)
         self.evaluation: Evaluation | None = None
         self._events = event_steps(steps_per_epoch, config.train.evaluations_per_epoch)

@@ -1,3 +1,4 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -61,8 +62,8 @@ def test_half_of_the_pairs_are_symmetric_even_with_one_pair_an_image(examples):
 
 
 def test_image_row_alone_is_a_poor_guess(examples):
-    points = np.stack([example["points"] for example in examples])
-    relation = np.stack([example["relation"] for example in examples])
+    points = jnp.stack([example["points"] for example in examples])
+    relation = jnp.stack([example["relation"] for example in examples])
     assert metrics.row_baseline_wrong(points, relation) > 0.35 * relation.size
 
 

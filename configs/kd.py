@@ -27,7 +27,7 @@ def get_config(variant: str = "") -> ConfigDict:
             name="kd",
             model={"output_bias": 6.0, "output_scale": 0.01},  # the mean of the maps
             data={
-                "source": "scenes", "count": 1600, "eval_count": 200, "eval_pairs": 10,
+                "source": "scenes", "count": 1200, "eval_count": 200, "eval_pairs": 10,
                 "height": 96, "width": 128, "batch_size": 8, "flip": True, "log": 4.0,
             },
             teacher={"run": "embedded"},

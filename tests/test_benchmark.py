@@ -1,6 +1,5 @@
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 
 from mdepth_jax import benchmark
@@ -25,10 +24,3 @@ def test_data_table(capsys, tmp_path):
     benchmark.main(["data", "--height", "12", "--width", "16", "--rounds", "1", "--json", str(tmp_path / "table.json")])
     assert "scenes, pipeline" in capsys.readouterr().out
     assert (tmp_path / "table.json").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("optax_promotes")
-def test_step_table(capsys):
-    benchmark.main(["step", "--height", "32", "--width", "32", "--batch_size", "2", "--rounds", "1"])
-    assert "nnx.Conv everywhere" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -39,7 +40,7 @@ def test_equals_a_plain_loop_over_the_pairs(folder, model, saved, tmp_path, caps
     network.eval()
     wrong = total = 0
     for example in open_source(folder / "pairs_test.csv"):
-        depth = np.asarray(network(resize_image(example["image"], 32, 64)[np.newaxis]).depth)[0, :, :, 0]
+        depth = np.asarray(network(jnp.asarray(resize_image(example["image"], 32, 64)[np.newaxis])).depth)[0, :, :, 0]
         height, width = example["image"].shape[:2]
         for points, relation in zip(example["points"], example["relation"], strict=True):
             z_a, z_b = (bilinear(depth, (y + 0.5) * 32 / height - 0.5, (x + 0.5) * 64 / width - 0.5) for y, x in points)

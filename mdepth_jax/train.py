@@ -59,6 +59,7 @@ def parse(argv: Sequence[str]) -> tuple[ConfigDict, pathlib.Path]:
     try:
         rest = flags.FLAGS(["mdepth_jax.train", *argv])[1:]
         config = CONFIG.value
+        name = config and config.name  # a file that could not be loaded shows when it is used
     except (flags.Error, AttributeError, KeyError, OSError) as error:
         message = [line.strip() for line in str(error).strip("\"'").split("\\n")[-1].splitlines() if line.strip()]
         raise UserError(f"{message[-1]} (see --help)") from error
@@ -66,7 +67,7 @@ def parse(argv: Sequence[str]) -> tuple[ConfigDict, pathlib.Path]:
         raise UserError("--config is missing; try --config configs/kd.py")
     if rest:
         raise UserError(f"{rest[0]!r} is no flag; keys are given as --config.key=value")
-    return config, pathlib.Path(WORKDIR.value or f"runs/{config.name}")
+    return config, pathlib.Path(WORKDIR.value or f"runs/{name}")
 
 
 def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:

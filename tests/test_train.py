@@ -11,8 +11,6 @@ import time
 import numpy as np
 import pytest
 
-from mdepth_jax import train
-from mdepth_jax.errors import UserError
 from mdepth_jax.training import logbook
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -112,28 +110,21 @@ def assert_same_checkpoints(left, right, step):
     [
         (["--config.train.epoch=2"], "epoch"),
         (["--config.train.epochs=two"], "epochs=two"),
-        (["--config.data.batch_size=0"], r"config\.data\.batch_size is 0"),
+        (["--config.data.batch_size=0"], "config.data.batch_size is 0"),
         (["--config.data.batch_size=64"], "batch_size 64 is larger than the data set of 16 images"),
-        (["--config.loss.terms=rank"], r"config\.loss\.terms"),
+        (["--config.loss.terms=rank"], "config.loss.terms"),
         (["--config.teacher.run=nowhere"], "nowhere does not exist"),
-        (["--config.model.pretrained=nowhere.npz"], r"nowhere\.npz"),
+        (["--config.model.pretrained=nowhere.npz"], "nowhere.npz"),
         (["stray"], "'stray' is no flag"),
         (["--konfig.seed=1"], "konfig"),
+        (["--config", "nothing.py"], "nothing.py"),
     ],
 )
-def test_mistakes_name_what_is_wrong(flags, message, tmp_path):
-    with pytest.raises(UserError, match=message):
-        train.main([*command()[3:], "--workdir", str(tmp_path / "run"), *flags])
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_mistake_is_one_line(tmp_path):
-    process = run("--workdir", str(tmp_path / "run"), "--config.loss.terms=rank")
+def test_mistakes_are_one_line(flags, message, tmp_path):
+    process = run("--workdir", str(tmp_path / "run"), *flags)
     assert process.returncode == 2
     assert "Traceback" not in process.stderr
-    assert process.stderr.strip().splitlines()[-1].startswith("error: config.loss.terms: 'rank' is no term")
-
-
-def test_config_file_that_is_not_there():
-    with pytest.raises(UserError, match="nothing"):
-        train.parse(["--config", "nothing.py"])
+    last = process.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+    assert not (tmp_path / "run").exists()

@@ -1,15 +1,18 @@
-"""The paper's final recipe: ranking, pixel-wise and pair-wise distillation, two heads, rebalancing hard to easy.
+r"""The paper's final recipe: ranking, pixel-wise and pair-wise distillation, two heads, rebalancing hard to easy.
+
+On the embedded scenes with the embedded teacher, from nothing, in 6 minutes on two CPU cores (WHDR 0.30):
 
     python -m mdepth_jax.train --config configs/kd.py
-        On the embedded scenes with the embedded teacher, from nothing.
+
+On a folder of images with pairs_train.csv and pairs_test.csv in the format of DIW. Cached maps in DIR/teacher/ give the
+pixel-wise term; a run of ours (configs/teacher.py) adds the pair-wise term:
 
     python -m mdepth_jax.train --config configs/kd.py:pairs --config.data.root=DIR \
-            --config.model.pretrained=mobilenet_v2.npz [--config.teacher.run=RUN]
-        On a folder of images with pairs_train.csv and pairs_test.csv in the format of DIW. Cached maps in DIR/teacher/
-        give the pixel-wise term; a run of ours (configs/teacher.py) adds the pair-wise term.
+        --config.model.pretrained=mobilenet_v2.npz [--config.teacher.run=RUN]
+
+The paper verbatim on DIW (421 thousand images), batch 4, Adam 1e-4 halved every epoch, 5 epochs, 224x448:
 
     python -m mdepth_jax.train --config configs/kd.py:diw --config.data.root=DIR --config.teacher.run=RUN
-        The paper verbatim on DIW (421 thousand images): batch 4, Adam 1e-4 halved every epoch, 5 epochs, 224x448.
 
 Switches: --config.loss.terms=ranking (no distillation), =ranking+pixelwise, ...; --config.rebalance.order=off (fixed
 weights), =easy_to_hard; --config.model.heads=0.

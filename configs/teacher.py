@@ -1,11 +1,14 @@
-"""A network of ours trained densely: a teacher that has features.
+r"""A network of ours trained densely: a teacher that has features.
 
-python -m mdepth_jax.train --config configs/teacher.py
-On the embedded scenes; made the teacher that ships with the package.
+On the embedded scenes; with `mdepth_jax.models.weights.export_weights(run, file)` it made the teacher that ships with
+the package:
 
-python -m mdepth_jax.train --config configs/teacher.py:folder --config.data.root=DIR \
-            --config.model.pretrained=mobilenet_v2.npz [--config.teacher.maps=True --config.loss.terms=dense+pixelwise]
-On a folder with depth maps in DIR/depth/, and / or cached maps in DIR/teacher/.
+    python -m mdepth_jax.train --config configs/teacher.py
+
+On a folder with depth maps in DIR/depth/, and / or cached maps in DIR/teacher/:
+
+    python -m mdepth_jax.train --config configs/teacher.py:folder --config.data.root=DIR \
+        --config.model.pretrained=mobilenet_v2.npz [--config.teacher.maps=True --config.loss.terms=dense+pixelwise]
 """
 
 from ml_collections import ConfigDict

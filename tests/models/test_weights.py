@@ -10,7 +10,7 @@ from flax import nnx
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
 from mdepth_jax.models.teachers import TEACHERS, load_teacher
-from mdepth_jax.models.weights import load_weights, save_weights
+from mdepth_jax.models.weights import export_weights, load_weights, save_weights
 from mdepth_jax.training.config import overlay
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), dtype=np.uint8)
@@ -53,9 +53,10 @@ def test_round_trip(model, saved):
     assert outputs.auxiliary == ()
 
 
-def test_run_directory_and_half_precision(model, config, tmp_path):
-    save_weights(tmp_path / "model.safetensors", model, config, {}, dtype=np.float16)
-    loaded, _, _ = load_weights(tmp_path)
+def test_run_directory_and_half_precision(model, saved, tmp_path):
+    export_weights(saved, tmp_path / "model.safetensors")
+    loaded, _, about = load_weights(tmp_path)
+    assert about["whdr"] == 0.25
     model.eval()
     expected = np.asarray(model(jnp.asarray(IMAGE)).depth)
     depth = np.asarray(loaded(jnp.asarray(IMAGE)).depth)

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from mdepth_jax.data.pairs import net_coordinates, parse_pairs, scan_pairs, write_pairs
+from mdepth_jax.data.pairs import (
+    net_coordinates,
+    parse_pairs,
+    ratio_relation,
+    sample_ratio_pairs,
+    scan_pairs,
+    write_pairs,
+)
 from mdepth_jax.errors import UserError
 
 GOOD = """\
@@ -139,3 +146,47 @@ def test_golden_csv_lines_parse(tmp_path, golden):
     np.testing.assert_array_equal([image.relation[0] for image in images], case["label"])
     np.testing.assert_array_equal(np.stack([image.points.ravel() for image in images]), case["yt3d_val_target"][:, :4])
     np.testing.assert_array_equal([image.size for image in images], case["val_res_hw"])
+
+
+def test_golden_ratio_relations(golden):
+    for case in golden("b1_redweb_labels"):
+        # The last case holds pixels of the original map.
+        depth = case["depth_net"] if case["target"].shape[1] == 3000 else case["depth_png"]
+        ya, xa, yb, xb, label = case["target"]
+        found = ratio_relation(depth[ya, xa].astype(np.float32), depth[yb, xb].astype(np.float32))
+        np.testing.assert_array_equal(found, label)
+
+
+def test_ratio_relation_at_its_borders():
+    a, b = np.array([[102, 101, 100, 0, 5, 0, np.nan, np.inf], [100, 100, 102, 0, 0, 5, 1, 1]], np.float64)
+    np.testing.assert_array_equal(ratio_relation(a, b), [1, 0, -1, 0, 1, -1, 0, 1])
+    np.testing.assert_array_equal(ratio_relation(a[:3], b[:3], tau=0.005), [1, 1, -1])
+
+
+def test_sampled_pairs_are_known_pixels_with_their_relation():
+    depth = np.random.default_rng(0).uniform(1, 1.2, (11, 7)).astype(np.float32)
+    depth[2:5] = np.nan
+    points, relation = sample_ratio_pairs(depth, np.random.default_rng(1))
+    assert (points.shape, points.dtype, relation.shape, relation.dtype) == ((3000, 2, 2), np.int32, (3000,), np.int32)
+    a, b = depth[points[..., 0], points[..., 1]].T
+    assert np.isfinite([a, b]).all()
+    np.testing.assert_array_equal(relation, np.select([a / b >= 1.02, b / a >= 1.02], [1, -1], 0))
+    assert set(relation.tolist()) == {-1, 0, 1}
+    drawn = np.unique(points[:, 0] @ [7, 1])
+    np.testing.assert_array_equal(drawn, np.flatnonzero(np.isfinite(depth)))
+
+
+def test_sampled_pairs_follow_the_generator():
+    depth = np.random.default_rng(0).uniform(1, 2, (5, 6))
+    first, again, other = (sample_ratio_pairs(depth, np.random.default_rng(seed), 20)[0] for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize(("depth", "pairs"), [([[np.nan, np.inf]], 0), ([[2.0]], 5), ([[0.0, np.nan]], 5)])
+def test_sampling_where_little_is_known(depth, pairs):
+    points, relation = sample_ratio_pairs(np.array(depth, np.float32), np.random.default_rng(0), 5)
+    assert points.shape == (pairs, 2, 2)
+    assert not points.any()
+    assert not relation.any()
+    assert relation.shape == (pairs,)

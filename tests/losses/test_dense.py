@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from mdepth_jax.losses import rmse_loss
+from mdepth_jax.losses import l1_loss, rmse_loss
 
 value_and_grad = jax.jit(jax.value_and_grad(rmse_loss))
+l1_value_and_grad = jax.jit(jax.value_and_grad(l1_loss))
+BOTH = pytest.mark.parametrize("value_and_grad", [value_and_grad, l1_value_and_grad], ids=["rmse", "l1"])
 
 
 def random_maps(batch=2):
@@ -24,12 +26,22 @@ def test_matches_numpy():
     np.testing.assert_allclose(gradient, error / (expected * valid.sum()), rtol=1e-5, atol=1e-9)
 
 
+def test_l1_matches_numpy():
+    prediction, target, valid = random_maps()
+    loss, gradient = l1_value_and_grad(*map(jnp.asarray, (prediction, target, valid)))
+    error = np.where(valid, prediction.astype(np.float64) - target, 0)
+    np.testing.assert_allclose(loss, np.sum(np.abs(error)) / valid.sum(), rtol=1e-6)
+    np.testing.assert_allclose(gradient, np.sign(error) / valid.sum(), rtol=1e-6)
+
+
 def test_all_pixels_are_valid_by_default():
     prediction, target, _ = map(jnp.asarray, random_maps())
     np.testing.assert_allclose(rmse_loss(prediction, target), jnp.sqrt(jnp.mean((prediction - target) ** 2)), rtol=1e-6)
+    np.testing.assert_allclose(l1_loss(prediction, target), jnp.mean(jnp.abs(prediction - target)), rtol=1e-6)
 
 
-def test_unknown_targets_do_not_spread():
+@BOTH
+def test_unknown_targets_do_not_spread(value_and_grad):
     prediction, target, valid = random_maps()
     known = value_and_grad(*map(jnp.asarray, (prediction, target, valid)))
     target = np.where(valid, target, np.nan)
@@ -38,7 +50,8 @@ def test_unknown_targets_do_not_spread():
 
 
 @pytest.mark.parametrize("is_valid", [True, False], ids=["no error", "no valid pixel"])
-def test_is_zero_with_gradient_zero(is_valid):
+@BOTH
+def test_is_zero_with_gradient_zero(value_and_grad, is_valid):
     maps = jnp.ones((1, 2, 3, 1))
     target = maps if is_valid else jnp.full(maps.shape, jnp.nan)
     loss, gradient = value_and_grad(maps, target, jnp.full(maps.shape, is_valid))
@@ -46,7 +59,8 @@ def test_is_zero_with_gradient_zero(is_valid):
     np.testing.assert_array_equal(gradient, 0)
 
 
-def test_one_pixel():
+@BOTH
+def test_one_pixel(value_and_grad):
     loss, gradient = value_and_grad(jnp.full((1, 1, 1, 1), 3.0), jnp.full((1, 1, 1, 1), 5.0))
     assert loss == 2
     assert gradient == -1
@@ -54,7 +68,8 @@ def test_one_pixel():
 
 def test_bfloat16_prediction_gives_a_float32_loss():
     prediction, target, valid = map(jnp.asarray, random_maps())
-    assert rmse_loss(prediction.astype(jnp.bfloat16), target, valid).dtype == jnp.float32
+    for loss in (rmse_loss, l1_loss):
+        assert loss(prediction.astype(jnp.bfloat16), target, valid).dtype == jnp.float32
 
 
 def test_float64_stays_float64(x64):
@@ -62,7 +77,8 @@ def test_float64_stays_float64(x64):
     assert rmse_loss(*map(jnp.asarray, (prediction.astype(np.float64), target, valid))).dtype == jnp.float64
 
 
-def test_two_devices_give_the_result_of_one():
+@BOTH
+def test_two_devices_give_the_result_of_one(value_and_grad):
     maps = random_maps()
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,))
     sharded = jax.device_put(maps, NamedSharding(mesh, PartitionSpec("data")))

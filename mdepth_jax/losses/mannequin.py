@@ -1,0 +1,169 @@
+"""Losses on log depth of the Mannequin Challenge (Li et al. 2019, "Learning the Depths of Moving People")."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mdepth_jax.losses.dense import Map, Mask, absolute, count_valid, masked_difference
+
+_EPSILON = 1e-6  # The original's: added to every number of pixels that it divides by.
+
+
+def scale_invariant_loss(prediction: Map, target: Map, valid: Mask | None = None) -> Float[Array, ""]:
+    """Computes the variance of the error in log depth, averaged over images (Eq. 1, L_mse; Li et al. 2019).
+
+    A factor on the depth, which is a constant added to its logarithm, costs nothing. Where rounding turns the original
+    negative, this form stays at 0 or above.
+
+    Args:
+        prediction: Natural logarithm of depth.
+        target: Natural logarithm of depth; may be NaN or infinite where invalid.
+        valid: Pixels that count; all if None.
+
+    Returns:
+        The loss in at least float32; an image without valid pixels adds 0 to the mean.
+    """
+    error, valid = masked_difference(prediction, target, valid)
+    return jnp.mean(masked_variance(error, valid))
+
+
+def masked_variance(error: Map, valid: Mask) -> Float[Array, " batch"]:
+    """Computes each image's variance of `error` over its N valid pixels; 0 where there are none.
+
+    Equal to the original's mean square less squared mean, each with N + 1e-6 for N, but without the cancellation.
+    """
+    axes = (1, 2, 3)
+    count = jnp.sum(valid, axes, keepdims=True).astype(error.dtype)
+    mean = jnp.sum(error, axes, where=valid, keepdims=True) / jnp.maximum(count, 1)
+    squares = jnp.sum(jnp.square(error - mean), axes, where=valid, keepdims=True)
+    divisor = count + _EPSILON
+    return ((squares + _EPSILON / divisor * count * jnp.square(mean)) / divisor)[:, 0, 0, 0]
+
+
+def multiscale_gradient_loss(
+    prediction: Map, target: Map, valid: Mask | None = None, *, scales: int = 5
+) -> Float[Array, ""]:
+    """Compares the gradients of log depth over several scales (Eq. 1, L_grad; Li et al. 2019).
+
+    With R the error in log depth a scale costs the mean of |R(y, x) - R(y + 2, x)| and |R(y, x) - R(y, x + 2)| over
+    all pairs of valid pixels of the batch: at distance two, as in the original code. The next scale keeps every second
+    row and column. The costs of the scales are added up; one too small for such a pair adds 0.
+
+    Args:
+        prediction: Natural logarithm of depth.
+        target: Natural logarithm of depth; may be NaN or infinite where invalid.
+        valid: Pixels that count; all if None.
+        scales: Number of scales.
+
+    Returns:
+        The loss in at least float32; 0 where there is no pair of valid pixels.
+    """
+    error, valid = masked_difference(prediction, target, valid)
+    return sum((_gradient_loss(*_subsample(scale, error, valid)) for scale in range(scales)), start=_zero(error))
+
+
+def _gradient_loss(error: Map, valid: Mask) -> Float[Array, ""]:
+    pairs = [
+        (error[:, :-2] - error[:, 2:], valid[:, :-2] & valid[:, 2:]),
+        (error[:, :, :-2] - error[:, :, 2:], valid[:, :, :-2] & valid[:, :, 2:]),
+    ]
+    total = sum((jnp.sum(absolute(step), where=both) for step, both in pairs), start=_zero(error))
+    return total / (sum((count_valid(both, error.dtype) for _, both in pairs), start=_zero(error)) + _EPSILON)
+
+
+def multiscale_smoothness_loss(
+    prediction: Map, image: Float[Array, "batch height width 3"], *, order: int = 1, scales: int = 3
+) -> Float[Array, ""]:
+    """Penalises changes of log depth where the image does not change (Eq. 1, L_sm; Li et al. 2019).
+
+    At one scale the first order costs the mean of |dP/dx| exp(-|dI/dx|) + |dP/dy| exp(-|dI/dy|) with forward
+    differences, the second order that of |lap P| exp(-|lap I|) with the Laplacian of four neighbours; changes of the
+    image are averaged over its colours. Scale s keeps every 2^s-th row and column and weighs 2^-s. Every pixel counts,
+    as in the original; a scale that is too small for a difference adds 0, where the original gives NaN.
+
+    Args:
+        prediction: Natural logarithm of depth.
+        image: RGB in [0, 1].
+        order: Of the derivatives, 1 or 2.
+        scales: Number of scales; the paper takes three, the original code five.
+
+    Returns:
+        The loss in at least float32.
+
+    Raises:
+        ValueError: If `order` is neither 1 nor 2.
+    """
+    if order not in (1, 2):
+        raise ValueError(f"order must be 1 or 2, got {order}")
+    prediction = prediction.astype(np.promote_types(prediction.dtype, np.float32))
+    image = image.astype(prediction.dtype)
+    derivatives = (_down, _right) if order == 1 else (_laplacian,)
+    total = _zero(prediction)
+    for scale in range(scales):
+        depth, colour = _subsample(scale, prediction, image)
+        for derivative in derivatives:
+            edges = jnp.mean(jnp.abs(derivative(colour)), axis=-1, keepdims=True)
+            changes = absolute(derivative(depth)) * jnp.exp(-edges)
+            total += 0.5**scale * jnp.sum(changes) / max(changes.size, 1)
+    return total
+
+
+def _right(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height-1 width-1 channels"]:
+    return x[:, :-1, 1:] - x[:, :-1, :-1]
+
+
+def _down(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height-1 width-1 channels"]:
+    return x[:, 1:, :-1] - x[:, :-1, :-1]
+
+
+def _laplacian(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns channels"]:
+    inner = x[:, 1:-1, 1:-1]
+    neighbours = x[:, :-2, 1:-1], x[:, 2:, 1:-1], x[:, 1:-1, :-2], x[:, 1:-1, 2:]
+    above, below, left, right = (inner - neighbour for neighbour in neighbours)  # Exactly 0 on a constant map.
+    return above + below + left + right
+
+
+def mannequin_loss(
+    prediction: Map,
+    target: Map,
+    image: Float[Array, "batch height width 3"],
+    valid: Mask | None = None,
+    *,
+    a1: float = 0.5,
+    a2: float = 0.05,
+    smoothness_scales: int = 3,
+) -> Float[Array, ""]:
+    """Computes the loss of the Mannequin Challenge, L_mse + a1 L_grad + a2 L_sm (Eq. 1; Li et al. 2019).
+
+    L_sm is the sum of both orders of `multiscale_smoothness_loss`. The original code multiplies all by 1.5, weighs the
+    second order 4/3 times the first, and has a further term for human regions, which the paper leaves out.
+
+    Args:
+        prediction: Natural logarithm of depth.
+        target: Natural logarithm of depth; may be NaN or infinite where invalid.
+        image: RGB in [0, 1].
+        valid: Pixels that count in the first two terms; all if None.
+        a1: Weight of the gradient term.
+        a2: Weight of the smoothness term.
+        smoothness_scales: Number of scales of the smoothness term.
+
+    Returns:
+        The loss in at least float32.
+    """
+    smoothness = [
+        multiscale_smoothness_loss(prediction, image, order=1, scales=smoothness_scales),
+        multiscale_smoothness_loss(prediction, image, order=2, scales=smoothness_scales),
+    ]
+    return (
+        scale_invariant_loss(prediction, target, valid)
+        + a1 * multiscale_gradient_loss(prediction, target, valid)
+        + a2 * (smoothness[0] + smoothness[1])
+    )
+
+
+def _subsample(scale: int, *maps: Array) -> tuple[Array, ...]:
+    return tuple(array[:, :: 2**scale, :: 2**scale] for array in maps)
+
+
+def _zero(like: Array) -> Float[Array, ""]:
+    return jnp.zeros((), like.dtype)

@@ -1,5 +1,6 @@
 """Losses on log depth of the Mannequin Challenge (Li et al. 2019, "Learning the Depths of Moving People")."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -13,7 +14,7 @@ def scale_invariant_loss(prediction: Map, target: Map, valid: Mask | None = None
     """Computes the variance of the error in log depth, averaged over images (Eq. 1, L_mse; Li et al. 2019).
 
     A factor on the depth, which is a constant added to its logarithm, costs nothing. Where rounding turns the original
-    negative, this form stays at 0 or above.
+    negative, the loss is 0.
 
     Args:
         prediction: Natural logarithm of depth.
@@ -24,20 +25,10 @@ def scale_invariant_loss(prediction: Map, target: Map, valid: Mask | None = None
         The loss in at least float32; an image without valid pixels adds 0 to the mean.
     """
     error, valid = masked_difference(prediction, target, valid)
-    return jnp.mean(masked_variance(error, valid))
-
-
-def masked_variance(error: Map, valid: Mask) -> Float[Array, " batch"]:
-    """Computes each image's variance of `error` over its N valid pixels; 0 where there are none.
-
-    Equal to the original's mean square less squared mean, each with N + 1e-6 for N, but without the cancellation.
-    """
     axes = (1, 2, 3)
-    count = jnp.sum(valid, axes, keepdims=True).astype(error.dtype)
-    mean = jnp.sum(error, axes, where=valid, keepdims=True) / jnp.maximum(count, 1)
-    squares = jnp.sum(jnp.square(error - mean), axes, where=valid, keepdims=True)
-    divisor = count + _EPSILON
-    return ((squares + _EPSILON / divisor * count * jnp.square(mean)) / divisor)[:, 0, 0, 0]
+    count = jnp.sum(valid, axes).astype(error.dtype) + _EPSILON
+    variance = jnp.sum(jnp.square(error), axes) / count - jnp.square(jnp.sum(error, axes) / count)
+    return jnp.mean(jax.nn.relu(variance))
 
 
 def multiscale_gradient_loss(

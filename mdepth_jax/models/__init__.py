@@ -3,6 +3,7 @@
 from mdepth_jax.models.complexity import count_macs, count_parameters
 from mdepth_jax.models.decoders import DECODERS, DepthOutputs
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
+from mdepth_jax.models.discriminator import Discriminator, SpectralVector
 from mdepth_jax.models.encoders import ENCODERS
 from mdepth_jax.models.pretrained import load_pretrained
 from mdepth_jax.models.teachers import TEACHERS, load_teacher
@@ -14,6 +15,8 @@ __all__ = [
     "TEACHERS",
     "DepthNet",
     "DepthOutputs",
+    "Discriminator",
+    "SpectralVector",
     "build_model",
     "count_macs",
     "count_parameters",

@@ -70,7 +70,7 @@ def mtadam(
     ranks = dict.fromkeys(names, 1.0) if ranks is None else ranks
     if set(ranks) != set(names):
         raise ValueError(f"ranks must name the losses {sorted(names)}, got {sorted(ranks)}")
-    rank_list = [ranks[name] for name in names]
+    rank_of_each = [ranks[name] for name in names]
 
     def init_fn(params: optax.Params) -> MTAdamState:
         def zeros(param: jax.Array) -> jax.Array:
@@ -108,7 +108,7 @@ def mtadam(
             return keep_finite(jnp.where(state.counts == 0, size, b3 * norm + (1 - b3) * size), norm)
 
         def balance(gradient: jax.Array, norm: jax.Array, param: jax.Array | None = None) -> jax.Array:
-            scaled = gradient * _column(_factors(norm) * jnp.asarray(rank_list, norm.dtype), gradient)
+            scaled = gradient * _column(_factors(norm, jnp.asarray(rank_of_each, norm.dtype)), gradient)
             return scaled if param is None else scaled + weight_decay * param[None]
 
         norms = jax.tree.map(average_norm, state.norms, sizes)
@@ -136,10 +136,10 @@ def _norms(gradient: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.sum(jnp.square(gradient), axis=range(1, gradient.ndim)))
 
 
-def _factors(norms: jax.Array) -> jax.Array:
-    """What brings every norm to the first that does not vanish."""
+def _factors(norms: jax.Array, ranks: jax.Array) -> jax.Array:
+    """What brings every norm that does not vanish to the first of them, times the rank."""
     is_present = norms > _SMALLEST_NORM
-    return jnp.where(is_present, norms[jnp.argmax(is_present)] / norms, 1)
+    return jnp.where(is_present, ranks * norms[jnp.argmax(is_present)] / norms, 1)
 
 
 def _column(values: jax.Array, like: jax.Array) -> jax.Array:

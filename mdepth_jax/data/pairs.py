@@ -1,4 +1,4 @@
-"""Ordinal pairs in the file format of Depth in the Wild (Chen et al. 2016).
+"""Ordinal pairs: in the file format of Depth in the Wild (Chen et al. 2016), and drawn from depth maps.
 
 Two lines per pair, the path of the image and the labels:
 
@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Float32, Int32
 
 from mdepth_jax.data.images import read_bytes
 from mdepth_jax.errors import UserError
 
 RELATIONS = {">": 1, "<": -1, "=": 0}
+_CANDIDATES = 64
 _FIELDS = "yA,xA,yB,xB,relation,width,height"
 
 
@@ -170,3 +171,61 @@ def net_coordinates(
     """
     scaled = np.floor((points + 1) / np.array(image_size) * np.array(net_size))
     return (np.clip(scaled, 1, np.array(net_size)) - 1).astype(np.int32)
+
+
+def draw_pairs(
+    depth: Float32[np.ndarray, "height width"], rng: np.random.Generator, count: int, min_ratio: float = 1.1
+) -> tuple[Int32[np.ndarray, "pairs 2 2"], Int32[np.ndarray, "pairs"]]:
+    """Draws pairs of points as DIW does: half symmetric about the vertical centre line, half free.
+
+    Source: Chen et al. 2016, "Single-Image Depth Perception in the Wild", section 3.
+
+    Args:
+        depth: Positive depth, NaN where unknown: no point falls there.
+        rng: Source of all randomness.
+        count: Number of pairs; of an odd number, a coin decides the half of the last one.
+        min_ratio: The depths of a pair differ by more than this ratio.
+
+    Returns:
+        points (A or B, y or x) and relation, +1 where A is farther, -1 where B is. Where no candidate of a
+        pair qualifies, as in a flat image, the pair is missing.
+    """
+    height, width = depth.shape
+    points = rng.integers((height, width), size=(_CANDIDATES, count, 2, 2), dtype=np.int32)
+    symmetric = (np.arange(count) + rng.integers(2)) % 2 == 0
+    points[:, symmetric, 1, 0] = points[:, symmetric, 0, 0]
+    points[:, symmetric, 1, 1] = width - 1 - points[:, symmetric, 0, 1]
+    values = depth[points[..., 0], points[..., 1]]
+    valid = values.max(-1) > min_ratio * values.min(-1)
+    chosen = valid.argmax(0), np.arange(count)
+    found = valid[chosen]
+    points, values = points[chosen][found], values[chosen][found]
+    return points, np.where(values[:, 0] > values[:, 1], 1, -1).astype(np.int32)
+
+
+def sample_ratio_pairs(
+    depth: Float32[np.ndarray, "height width"], rng: np.random.Generator, count: int = 3000, tau: float = 0.02
+) -> tuple[Int32[np.ndarray, "pairs 2 2"], Int32[np.ndarray, "pairs"]]:
+    """Draws pairs of random points and labels them by the ratio of their depths.
+
+    Source: Xian et al. 2018, "Monocular Relative Depth Perception with Web Stereo Data Supervision", section 4.1;
+    paper, Eq. 3.
+
+    Args:
+        depth: Depth, larger = farther; NaN or not positive where unknown: no point falls there.
+        rng: Source of all randomness.
+        count: Number of pairs.
+        tau: Depths whose ratio is below 1 + tau count as equal.
+
+    Returns:
+        points (A or B, y or x) and relation, +1 where A is farther, -1 where B is, 0 where both are equal; no pairs
+        where fewer than two pixels are known.
+    """
+    known = np.flatnonzero(depth > 0)
+    if len(known) < 2:
+        return np.zeros((0, 2, 2), np.int32), np.zeros(0, np.int32)
+    chosen = rng.choice(known, (count, 2))
+    a, b = depth.ravel()[chosen].T
+    limit = np.float32(1 + tau)
+    relation = (a >= limit * b).astype(np.int32) - (b >= limit * a).astype(np.int32)
+    return np.stack(np.unravel_index(chosen, depth.shape), axis=-1).astype(np.int32), relation

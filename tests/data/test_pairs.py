@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from mdepth_jax.data.pairs import net_coordinates, parse_pairs, scan_pairs, write_pairs
+from mdepth_jax.data.pairs import (
+    draw_pairs,
+    net_coordinates,
+    parse_pairs,
+    sample_ratio_pairs,
+    scan_pairs,
+    write_pairs,
+)
 from mdepth_jax.errors import UserError
 
 GOOD = """\
@@ -139,3 +146,51 @@ def test_golden_csv_lines_parse(tmp_path, golden):
     np.testing.assert_array_equal([image.relation[0] for image in images], case["label"])
     np.testing.assert_array_equal(np.stack([image.points.ravel() for image in images]), case["yt3d_val_target"][:, :4])
     np.testing.assert_array_equal([image.size for image in images], case["val_res_hw"])
+
+
+def test_pairs_of_a_flat_image_are_missing_and_those_of_a_step_are_exact():
+    rng = np.random.default_rng(0)
+    points, relation = draw_pairs(np.ones((8, 10), np.float32), rng, 6)
+    assert points.shape == (0, 2, 2)
+    assert relation.shape == (0,)
+    step = np.where(np.arange(10) < 5, 1, 3).astype(np.float32) * np.ones((8, 1), np.float32)
+    points, relation = draw_pairs(step, rng, 50)
+    assert len(relation) == 50
+    np.testing.assert_array_equal(relation, np.where(points[:, 0, 1] >= 5, 1, -1))
+    assert draw_pairs(step, rng, 50, min_ratio=3.5)[1].size == 0
+
+
+def test_no_point_of_a_drawn_pair_is_unknown():
+    rng = np.random.default_rng(1)
+    depth = rng.uniform(1, 9, (12, 16)).astype(np.float32)
+    depth[:3] = np.nan
+    depth[:, :2] = np.nan
+    depth[rng.random(depth.shape) < 0.2] = np.nan
+    points, relation = draw_pairs(depth, rng, 200)
+    assert len(relation) > 150
+    a, b = depth[tuple(points[:, 0].T)], depth[tuple(points[:, 1].T)]
+    np.testing.assert_array_equal(relation, np.sign(a - b))
+    assert draw_pairs(np.full((4, 4), np.nan, np.float32), rng, 3)[1].size == 0
+
+
+def test_ratio_pairs_against_a_loop():
+    depth = np.array([[1, 1.015, 1.5], [np.nan, 0, 1.03]], np.float32)
+    points, relation = sample_ratio_pairs(depth, np.random.default_rng(0), 400)
+    assert points.shape == (400, 2, 2)
+    for (a, b), sign in zip(points, relation, strict=True):
+        far, near = depth[tuple(a)], depth[tuple(b)]
+        assert far > 0
+        assert near > 0
+        assert sign == (1 if far / near >= 1.02 else -1 if near / far >= 1.02 else 0)
+    assert {tuple(point) for point in points.reshape(-1, 2).tolist()} == {(0, 0), (0, 1), (0, 2), (1, 2)}
+    assert {-1, 0, 1} == set(relation.tolist())
+    again = sample_ratio_pairs(depth, np.random.default_rng(0), 400)
+    np.testing.assert_array_equal(points, again[0])
+
+
+def test_ratio_pairs_need_two_known_pixels():
+    depth = np.full((3, 3), np.nan, np.float32)
+    depth[1, 1] = 2
+    points, relation = sample_ratio_pairs(depth, np.random.default_rng(0), 5)
+    assert points.shape == (0, 2, 2)
+    assert relation.shape == (0,)

@@ -48,10 +48,10 @@ class Batch(TypedDict):
     Attributes:
         image: RGB, 0 to 255, at the network's input size.
         points: In training 0-based pixels of the network's input, in evaluation 0-based pixels of the
-            ORIGINAL image.
+            ORIGINAL image, or of its middle part where the pipeline crops.
         relation: As in `Example`.
         valid: False for padding.
-        image_size: (height, width) of the original image.
+        image_size: (height, width) of the original image, or of its middle part, as for `points`.
         depth: As in `Example`, resized to the network's input size; NaN where unknown.
         teacher_depth: As in `Example`, resized to the network's input size; NaN where unknown.
     """

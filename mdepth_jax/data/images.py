@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, Float64, Shaped, UInt8
 from PIL import Image, ImageOps
 
 from mdepth_jax.errors import UserError
@@ -85,16 +85,26 @@ def read_image(source: bytes | Path, name: str | None = None) -> UInt8[np.ndarra
 
 
 def read_map(source: bytes | Path, name: str | None = None) -> Float32[np.ndarray, "height width"]:
-    """The code values of a grey 8- or 16-bit map, such as a depth map in millimetres.
+    """The code values of a grey map of 8 or 16 bits or in floating point, such as a depth map in millimetres.
 
     Raises:
         UserError: A missing, empty, truncated or non-image file, or one that is not grey.
     """
     name = name or str(source)
     image = _open(source, name)
-    if image.mode != "L" and not image.mode.startswith("I"):
+    if image.mode not in ("L", "F") and not image.mode.startswith("I"):
         raise UserError(f"{name}: a map must be a grey PNG of 8 or 16 bits, this one is {image.mode}; save it as such")
     return np.array(image, np.float32)
+
+
+def encode(array: UInt8[np.ndarray, "height width 3"] | Shaped[np.ndarray, "height width"]) -> bytes:
+    """Writes an image or a map without loss: as PNG, or in floating point as TIFF."""
+    buffer = io.BytesIO()
+    if array.dtype == np.float32:
+        Image.fromarray(array).save(buffer, "tiff", compression="tiff_adobe_deflate")
+    else:
+        Image.fromarray(array).save(buffer, "png")
+    return buffer.getvalue()
 
 
 def resize_image(

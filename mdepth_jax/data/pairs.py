@@ -22,6 +22,7 @@ from mdepth_jax.data.images import read_bytes
 from mdepth_jax.errors import UserError
 
 RELATIONS = {">": 1, "<": -1, "=": 0}
+NO_PAIRS = np.zeros((0, 2, 2), np.int32), np.zeros(0, np.int32)
 _CANDIDATES = 64
 _FIELDS = "yA,xA,yB,xB,relation,width,height"
 
@@ -223,7 +224,7 @@ def sample_ratio_pairs(
     """
     known = np.flatnonzero(depth > 0)
     if len(known) < 2:
-        return np.zeros((0, 2, 2), np.int32), np.zeros(0, np.int32)
+        return NO_PAIRS
     chosen = rng.choice(known, (count, 2))
     a, b = depth.ravel()[chosen].T
     limit = np.float32(1 + tau)

@@ -29,6 +29,17 @@ class Example(TypedDict):
     teacher_depth: NotRequired[Float32[np.ndarray, "teacher_height teacher_width"]]
 
 
+class RawExample(TypedDict):
+    """An example as it lies in the files: encoded images, b"" for a map that there is not."""
+
+    name: str
+    image: bytes
+    points: Int32[np.ndarray, "pairs 2 2"]
+    relation: Int32[np.ndarray, "pairs"]
+    depth: bytes
+    teacher_depth: bytes
+
+
 @runtime_checkable
 class Source(Protocol):
     """A data set: any sequence of examples with random access, each a pure function of its index."""

@@ -23,23 +23,27 @@ def folder(tmp_path):
     entries = []
     for number in range(COUNT):
         Image.new("RGB", (9, 6), (number, 0, 0)).save(source / f"images/{number}.png")
-        Image.new("L", (9, 6), number + 1).save(source / f"depth/{number}.png")
+        depth = np.arange(0, 90, 10, dtype=np.uint8) * np.ones((6, 1), np.uint8) + np.uint8(number + 1)
+        Image.fromarray(depth).save(source / f"depth/{number}.png")
         points = np.array([[[0, number % 9], [5, 8]]], np.int32)
         entries.append(ImagePairs(f"images/{number}.png", points, np.ones(1, np.int32), (6, 9), 0))
-    write_pairs(source / "pairs_train.csv", entries[:-20])
-    write_pairs(source / "pairs_test.csv", entries[-20:])
+    for split, part in (("train", entries[:-20]), ("test", entries[-20:])):
+        write_pairs(source / f"pairs_{split}.csv", part)
+        (source / f"{split}.txt").write_text("".join(f"{entry.path[7:]}\n" for entry in part))
     return source
 
 
-def prepare(source, output, *options):
-    main(["pairs", "--source", str(source), "--output", str(output), *options])
+def prepare(source, output, *options, dataset="pairs"):
+    main([dataset, "--source", str(source), "--output", str(output), *options])
 
 
 @needs_beam
-def test_beam_writes_what_one_process_writes(folder, tmp_path):
-    prepare(folder, tmp_path / "alone")
-    prepare(folder, tmp_path / "beam", "--beam_runner", "DirectRunner")
-    assert [path.name for path in (tmp_path / "beam").iterdir()] == ["pairs"]
+@pytest.mark.parametrize(("dataset", "options"), [("pairs", ()), ("folder", ("--pairs_per_image", "2"))])
+def test_beam_writes_what_one_process_writes(folder, tmp_path, dataset, options):
+    prepare(folder, tmp_path / "alone", *options, dataset=dataset)
+    prepare(folder, tmp_path / "beam", *options, "--beam_runner", "DirectRunner", dataset=dataset)
+    alone, beam = ({path.name for path in (tmp_path / name).iterdir()} for name in ("alone", "beam"))
+    assert alone == beam
     for split, count in (("train", COUNT - 20), ("test", 20)):
         alone, beam = (open_source(tmp_path / name, split, maps=Maps(depth=1.0)) for name in ("alone", "beam"))
         assert len(alone) == len(beam) == count

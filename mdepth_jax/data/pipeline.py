@@ -30,8 +30,8 @@ class BatchSpec:
             more, training draws some at random for each use of the image, and evaluation refuses.
         sampled_pairs: If positive, training draws that many pairs from the depth map for each use of the image, after
             augmentation and at the network's size, in place of the labelled ones.
-        scale: Training enlarges images by a factor uniform in [1, scale], and divides depth by it: what looks larger
-            is nearer.
+        scale: Training enlarges images by a factor uniform in [1, scale], and divides both maps by it: what looks
+            larger is nearer.
         rotation: Training turns images by at most this many degrees.
         crop: What part of the network's aspect training cuts out (see `augment.draw_view`); with either crop,
             evaluation reads the middle of the image alone.

@@ -74,6 +74,8 @@ def main(argv: Sequence[str]) -> None:
     flags = parser.parse_args(argv)
     if flags.pairs_per_image < 0 or flags.min_ratio < 1 or flags.seed < 0:
         parser.error("--pairs_per_image and --seed must not be negative, --min_ratio must be at least 1")
+    if flags.beam_options and not flags.beam_runner:
+        parser.error("--beam_options needs --beam_runner")
     output = flags.output
     if flags.dataset != "scenes" and flags.source is None:
         parser.error(f"{flags.dataset} needs --source DIR")

@@ -95,8 +95,13 @@ def _download_config(source: Path, beam_runner: str, beam_options: str) -> tfds.
         return tfds.download.DownloadConfig(manual_dir=source)
     from mdepth_jax.data.beam import beam  # an optional package
 
+    try:
+        runner = beam.runners.create_runner(beam_runner)
+    except (ImportError, AttributeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--beam_runner {beam_runner}: Apache Beam has no such runner here ({reason})") from None
     options = beam.options.pipeline_options.PipelineOptions(shlex.split(beam_options))
-    return tfds.download.DownloadConfig(manual_dir=source, beam_runner=beam_runner, beam_options=options)
+    return tfds.download.DownloadConfig(manual_dir=source, beam_runner=runner, beam_options=options)
 
 
 def _drawn_pairs(builder: RecordsBuilder, split: str, source: Path, output: Path) -> Iterator[ImagePairs]:

@@ -74,6 +74,14 @@ def test_not_one_good_entry(folder, tmp_path):
         prepare(folder, tmp_path / "out", "--beam_runner", "DirectRunner", "--skip_invalid")
 
 
+@needs_beam
+def test_unknown_runner(folder, tmp_path):
+    with pytest.raises(UserError, match="--beam_runner SlowRunner: Apache Beam has no such runner here"):
+        prepare(folder, tmp_path / "out", "--beam_runner", "SlowRunner")
+    with pytest.raises(SystemExit):
+        prepare(folder, tmp_path / "out", "--beam_options", "--streaming")
+
+
 @pytest.mark.skipif(INSTALLED, reason="the optional extra `beam` is installed")
 def test_without_beam_the_extra_is_named(folder, tmp_path):
     with pytest.raises(UserError, match=r'pip install "mdepth_jax\[beam\]"'):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float, Int32
 
 from mdepth_jax.data.images import read_bytes
 from mdepth_jax.errors import UserError
@@ -154,28 +154,8 @@ def write_pairs(csv: Path, images: Iterable[ImagePairs]) -> None:
                 file.write(f"{image.path}\n{ya},{xa},{yb},{xb},{symbols[int(relation)]},{width},{height}\n")
 
 
-def net_coordinates(
-    points: Int32[np.ndarray, "*pairs 2"], image_size: tuple[int, int], net_size: tuple[int, int]
-) -> Int32[np.ndarray, "*pairs 2"]:
-    """Moves points from pixels of the image to pixels of the network's input.
-
-    In 1-based pixels v of the image: floor(v / size * net_size), at least 1; then minus 1. This is the rule
-    of the original `DataLoader_DIW.lua` without its nudge of two points that fall on one pixel.
-
-    Args:
-        points: 0-based pixels (y, x) of the image.
-        image_size: (height, width) of the image.
-        net_size: (height, width) of the network's input.
-
-    Returns:
-        0-based pixels (y, x) of the network's input.
-    """
-    scaled = np.floor((points + 1) / np.array(image_size) * np.array(net_size))
-    return (np.clip(scaled, 1, np.array(net_size)) - 1).astype(np.int32)
-
-
 def draw_pairs(
-    depth: Float32[np.ndarray, "height width"], rng: np.random.Generator, count: int, min_ratio: float = 1.1
+    depth: Float[np.ndarray, "height width"], rng: np.random.Generator, count: int, min_ratio: float = 1.1
 ) -> tuple[Int32[np.ndarray, "pairs 2 2"], Int32[np.ndarray, "pairs"]]:
     """Draws pairs of points as DIW does: half symmetric about the vertical centre line, half free.
 
@@ -204,29 +184,60 @@ def draw_pairs(
     return points, np.where(values[:, 0] > values[:, 1], 1, -1).astype(np.int32)
 
 
-def sample_ratio_pairs(
-    depth: Float32[np.ndarray, "height width"], rng: np.random.Generator, count: int = 3000, tau: float = 0.02
-) -> tuple[Int32[np.ndarray, "pairs 2 2"], Int32[np.ndarray, "pairs"]]:
-    """Draws pairs of random points and labels them by the ratio of their depths.
+def net_coordinates(
+    points: Int32[np.ndarray, "*pairs 2"], image_size: tuple[int, int], net_size: tuple[int, int]
+) -> Int32[np.ndarray, "*pairs 2"]:
+    """Moves points from pixels of the image to pixels of the network's input.
 
-    Source: Xian et al. 2018, "Monocular Relative Depth Perception with Web Stereo Data Supervision", section 4.1;
-    paper, Eq. 3.
+    In 1-based pixels v of the image: floor(v / size * net_size), at least 1; then minus 1. This is the rule
+    of the original `DataLoader_DIW.lua` without its nudge of two points that fall on one pixel.
 
     Args:
-        depth: Depth, larger = farther; NaN or not positive where unknown: no point falls there.
-        rng: Source of all randomness.
-        count: Number of pairs.
-        tau: Depths whose ratio is below 1 + tau count as equal.
+        points: 0-based pixels (y, x) of the image.
+        image_size: (height, width) of the image.
+        net_size: (height, width) of the network's input.
 
     Returns:
-        points (A or B, y or x) and relation, +1 where A is farther, -1 where B is, 0 where both are equal; no pairs
-        where fewer than two pixels are known.
+        0-based pixels (y, x) of the network's input.
     """
-    known = np.flatnonzero(depth > 0)
-    if len(known) < 2:
-        return NO_PAIRS
-    chosen = rng.choice(known, (count, 2))
-    a, b = depth.ravel()[chosen].T
-    limit = np.float32(1 + tau)
-    relation = (a >= limit * b).astype(np.int32) - (b >= limit * a).astype(np.int32)
-    return np.stack(np.unravel_index(chosen, depth.shape), axis=-1).astype(np.int32), relation
+    scaled = np.floor((points + 1) / np.array(image_size) * np.array(net_size))
+    return (np.clip(scaled, 1, np.array(net_size)) - 1).astype(np.int32)
+
+
+def ratio_relation(
+    depth_a: Float[np.ndarray, "*pairs"], depth_b: Float[np.ndarray, "*pairs"], tau: float = 0.02
+) -> Int32[np.ndarray, "*pairs"]:
+    """Labels pairs by the ratio of their depths, as ReDWeb does (Xian et al. 2018).
+
+    Args:
+        depth_a: Depth of A in any unit, not negative, larger = farther; 0 is nearer than all else.
+        depth_b: Depth of B in the same unit.
+        tau: A pair whose depths differ by less than this share of the smaller one is equal.
+
+    Returns:
+        +1 where A is farther, -1 where A is nearer, 0 where both are equal or either is NaN.
+    """
+    a, b = depth_a.astype(np.float64), depth_b.astype(np.float64)
+    # A product where the original divides, after adding 1e-11 to both depths: 0 needs no care.
+    return (a >= (1 + tau) * b).astype(np.int32) - (b >= (1 + tau) * a).astype(np.int32)
+
+
+def sample_ratio_pairs(
+    depth: Float[np.ndarray, "height width"], rng: np.random.Generator, count: int = 3000, tau: float = 0.02
+) -> tuple[Int32[np.ndarray, "pairs 2 2"], Int32[np.ndarray, "pairs"]]:
+    """Draws pairs of pixels as the training on ReDWeb does (Sec. 4.1): both points anywhere, with replacement.
+
+    Args:
+        depth: As in `ratio_relation`; NaN or infinite where unknown, which is never drawn.
+        rng: Source of all randomness.
+        count: Number of pairs.
+        tau: As in `ratio_relation`.
+
+    Returns:
+        0-based points (A or B, y or x) and the relation of each pair; none where no depth is known.
+    """
+    known = np.flatnonzero(np.isfinite(depth))
+    chosen = known[rng.integers(known.size, size=(count, 2))] if known.size else np.empty((0, 2), np.intp)
+    points = np.stack(np.unravel_index(chosen, depth.shape), axis=-1).astype(np.int32)
+    depth_a, depth_b = depth.ravel()[chosen].T
+    return points, ratio_relation(depth_a, depth_b, tau)

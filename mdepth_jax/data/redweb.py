@@ -16,9 +16,9 @@ class Redweb(DepthBuilder):
     The publisher gives one set without splits: all of it is `train`. A part of it can be held out, such as
     `train[:95%]` for training and `train[95%:]` for evaluation.
 
-    The codes of the maps are relative depth, from 0 (near) to 255 (sky), and the code 0 is known. It is written as 1,
-    since 0 means unknown in records; every other code, and so the ratio of any two, stays. Training draws its pairs
-    from the maps in each step (`data.sampled_pairs=3000` is the paper's).
+    The codes of the maps are relative depth, from 0 (near) to 255 (sky), and 0 is nearer than all else. In records 0
+    means unknown, so that they hold 256 times the code, and 1 for 0: every ratio of two depths stays on its side of
+    1 + tau. Training draws its pairs from the maps in each step (`data.sampled_pairs=3000` is the paper's).
     """
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
@@ -40,10 +40,8 @@ holds ReDWeb_V1/Imgs/*.jpg and ReDWeb_V1/RDs/*.png, a map for every image."""
 def _load(paths: tuple[Path, str, Path]) -> Frame:
     frame = load_files(paths)
     codes = read_map(frame.depth, str(paths[2]))
-    if codes.all():
-        return frame
     if not codes.any():
         raise UserError(f"{paths[2]}: is 0 everywhere; replace it or remove the image")
     if codes.max() > 255:
         raise UserError(f"{paths[2]}: has codes above 255; the maps of ReDWeb have 8 bits")
-    return frame._replace(depth=encode(np.maximum(codes, 1).astype(np.uint8)))
+    return frame._replace(depth=encode(np.maximum(codes * 256, 1).astype(np.uint16)))

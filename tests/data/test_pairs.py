@@ -5,6 +5,7 @@ from mdepth_jax.data.pairs import (
     draw_pairs,
     net_coordinates,
     parse_pairs,
+    ratio_relation,
     sample_ratio_pairs,
     scan_pairs,
     write_pairs,
@@ -100,6 +101,31 @@ def test_missing_and_binary_files(tmp_path):
         parse_pairs(binary)
 
 
+def test_pairs_of_a_flat_image_are_missing_and_those_of_a_step_are_exact():
+    rng = np.random.default_rng(0)
+    points, relation = draw_pairs(np.ones((8, 10), np.float32), rng, 6)
+    assert points.shape == (0, 2, 2)
+    assert relation.shape == (0,)
+    step = np.where(np.arange(10) < 5, 1, 3).astype(np.float32) * np.ones((8, 1), np.float32)
+    points, relation = draw_pairs(step, rng, 50)
+    assert len(relation) == 50
+    np.testing.assert_array_equal(relation, np.where(points[:, 0, 1] >= 5, 1, -1))
+    assert draw_pairs(step, rng, 50, min_ratio=3.5)[1].size == 0
+
+
+def test_no_point_of_a_drawn_pair_is_unknown():
+    rng = np.random.default_rng(1)
+    depth = rng.uniform(1, 9, (12, 16)).astype(np.float32)
+    depth[:3] = np.nan
+    depth[:, :2] = np.nan
+    depth[rng.random(depth.shape) < 0.2] = np.nan
+    points, relation = draw_pairs(depth, rng, 200)
+    assert len(relation) > 150
+    a, b = depth[tuple(points[:, 0].T)], depth[tuple(points[:, 1].T)]
+    np.testing.assert_array_equal(relation, np.sign(a - b))
+    assert draw_pairs(np.full((4, 4), np.nan, np.float32), rng, 3)[1].size == 0
+
+
 def test_coordinates_match_the_originals(golden):
     for case in golden("a3_diw_coords"):
         net_size = tuple(case["net_hw"].tolist())
@@ -148,49 +174,45 @@ def test_golden_csv_lines_parse(tmp_path, golden):
     np.testing.assert_array_equal([image.size for image in images], case["val_res_hw"])
 
 
-def test_pairs_of_a_flat_image_are_missing_and_those_of_a_step_are_exact():
-    rng = np.random.default_rng(0)
-    points, relation = draw_pairs(np.ones((8, 10), np.float32), rng, 6)
-    assert points.shape == (0, 2, 2)
-    assert relation.shape == (0,)
-    step = np.where(np.arange(10) < 5, 1, 3).astype(np.float32) * np.ones((8, 1), np.float32)
-    points, relation = draw_pairs(step, rng, 50)
-    assert len(relation) == 50
-    np.testing.assert_array_equal(relation, np.where(points[:, 0, 1] >= 5, 1, -1))
-    assert draw_pairs(step, rng, 50, min_ratio=3.5)[1].size == 0
+def test_golden_ratio_relations(golden):
+    for case in golden("b1_redweb_labels"):
+        # The last case holds pixels of the original map.
+        depth = case["depth_net"] if case["target"].shape[1] == 3000 else case["depth_png"]
+        ya, xa, yb, xb, label = case["target"]
+        found = ratio_relation(depth[ya, xa].astype(np.float32), depth[yb, xb].astype(np.float32))
+        np.testing.assert_array_equal(found, label)
 
 
-def test_no_point_of_a_drawn_pair_is_unknown():
-    rng = np.random.default_rng(1)
-    depth = rng.uniform(1, 9, (12, 16)).astype(np.float32)
-    depth[:3] = np.nan
-    depth[:, :2] = np.nan
-    depth[rng.random(depth.shape) < 0.2] = np.nan
-    points, relation = draw_pairs(depth, rng, 200)
-    assert len(relation) > 150
-    a, b = depth[tuple(points[:, 0].T)], depth[tuple(points[:, 1].T)]
-    np.testing.assert_array_equal(relation, np.sign(a - b))
-    assert draw_pairs(np.full((4, 4), np.nan, np.float32), rng, 3)[1].size == 0
+def test_ratio_relation_at_its_borders():
+    a, b = np.array([[102, 101, 100, 0, 5, 0, np.nan, np.inf], [100, 100, 102, 0, 0, 5, 1, 1]], np.float64)
+    np.testing.assert_array_equal(ratio_relation(a, b), [1, 0, -1, 0, 1, -1, 0, 1])
+    np.testing.assert_array_equal(ratio_relation(a[:3], b[:3], tau=0.005), [1, 1, -1])
 
 
-def test_ratio_pairs_against_a_loop():
-    depth = np.array([[1, 1.015, 1.5], [np.nan, 0, 1.03]], np.float32)
-    points, relation = sample_ratio_pairs(depth, np.random.default_rng(0), 400)
-    assert points.shape == (400, 2, 2)
-    for (a, b), sign in zip(points, relation, strict=True):
-        far, near = depth[tuple(a)], depth[tuple(b)]
-        assert far > 0
-        assert near > 0
-        assert sign == (1 if far / near >= 1.02 else -1 if near / far >= 1.02 else 0)
-    assert {tuple(point) for point in points.reshape(-1, 2).tolist()} == {(0, 0), (0, 1), (0, 2), (1, 2)}
-    assert {-1, 0, 1} == set(relation.tolist())
-    again = sample_ratio_pairs(depth, np.random.default_rng(0), 400)
-    np.testing.assert_array_equal(points, again[0])
+def test_sampled_pairs_are_known_pixels_with_their_relation():
+    depth = np.random.default_rng(0).uniform(1, 1.2, (11, 7)).astype(np.float32)
+    depth[2:5] = np.nan
+    points, relation = sample_ratio_pairs(depth, np.random.default_rng(1))
+    assert (points.shape, points.dtype, relation.shape, relation.dtype) == ((3000, 2, 2), np.int32, (3000,), np.int32)
+    a, b = depth[points[..., 0], points[..., 1]].T
+    assert np.isfinite([a, b]).all()
+    np.testing.assert_array_equal(relation, np.select([a / b >= 1.02, b / a >= 1.02], [1, -1], 0))
+    assert set(relation.tolist()) == {-1, 0, 1}
+    drawn = np.unique(points[:, 0] @ [7, 1])
+    np.testing.assert_array_equal(drawn, np.flatnonzero(np.isfinite(depth)))
 
 
-def test_ratio_pairs_need_two_known_pixels():
-    depth = np.full((3, 3), np.nan, np.float32)
-    depth[1, 1] = 2
-    points, relation = sample_ratio_pairs(depth, np.random.default_rng(0), 5)
-    assert points.shape == (0, 2, 2)
-    assert relation.shape == (0,)
+def test_sampled_pairs_follow_the_generator():
+    depth = np.random.default_rng(0).uniform(1, 2, (5, 6))
+    first, again, other = (sample_ratio_pairs(depth, np.random.default_rng(seed), 20)[0] for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize(("depth", "pairs"), [([[np.nan, np.inf]], 0), ([[2.0]], 5), ([[0.0, np.nan]], 5)])
+def test_sampling_where_little_is_known(depth, pairs):
+    points, relation = sample_ratio_pairs(np.array(depth, np.float32), np.random.default_rng(0), 5)
+    assert points.shape == (pairs, 2, 2)
+    assert not points.any()
+    assert not relation.any()
+    assert relation.shape == (pairs,)

@@ -23,11 +23,11 @@ def folder(tmp_path, ramp):
 @pytest.mark.parametrize("below", ["", "ReDWeb_V1"])
 def test_every_pixel_is_known_and_the_order_stays(folder, prepare, below):
     _, output = prepare(Redweb, folder / below)
-    source = open_source(output, "train", maps=Maps(depth=1.0))
+    source = open_source(output, "train", maps=Maps(depth=1 / 256))
     assert len(source) == 3
     for number in range(3):
         codes = np.asarray(Image.open(folder / f"ReDWeb_V1/RDs/{number}.png"))
-        np.testing.assert_array_equal(source[number]["depth"], np.maximum(codes, 1))
+        np.testing.assert_array_equal(source[number]["depth"], np.where(codes == 0, np.float32(1 / 256), codes))
         np.testing.assert_array_equal(
             source[number]["image"], np.asarray(Image.open(folder / f"ReDWeb_V1/Imgs/{number}.jpg"))
         )

@@ -1,18 +1,20 @@
 """Validates a data set and writes it as records that `mdepth_jax.train` reads with random access.
 
-    python -m mdepth_jax.prepare pairs --source DIR --output DIR    any folder with pairs_<split>.csv
-    python -m mdepth_jax.prepare diw --source DIR --output DIR      Depth in the Wild, unpacked
-    python -m mdepth_jax.prepare scenes --output DIR --count 100    the embedded scenes as such a folder
+    python -m mdepth_jax.prepare pairs --source DIR --output DIR        any folder with pairs_<split>.csv
+    python -m mdepth_jax.prepare folder --source DIR --output DIR       any folder with images/, depth/ and <split>.txt
+    python -m mdepth_jax.prepare diw --source DIR --output DIR          Depth in the Wild, unpacked
+    python -m mdepth_jax.prepare nyuv2 --source DIR --output DIR        NYUv2, the labelled set: .mat file or frames
+    python -m mdepth_jax.prepare redweb --source DIR --output DIR       ReDWeb, unpacked
+    python -m mdepth_jax.prepare mannequin --source DIR --output DIR    the Mannequin Challenge, as HDF5 files
+    python -m mdepth_jax.prepare scenes --output DIR --count 100        the embedded scenes as a folder of pairs
 
 Every line and every image is checked. With --skip_invalid the good ones are written and OUTPUT/invalid.txt
-lists the others.
+lists the others. With --pairs_per_image, ordinal pairs as in Depth in the Wild are drawn from the depth maps; they go
+into the records and into OUTPUT/pairs_<split>.csv, for `mdepth_jax.evaluate --images DIR`.
 """
 
 import argparse
-import errno
-import os
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,46 +25,8 @@ from mdepth_jax import cli
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.errors import UserError
 
+_DATASETS = ("pairs", "folder", "diw", "nyuv2", "redweb", "mannequin", "scenes")
 _SCENE_SIZE = (240, 320)
-
-
-def write_records(dataset: str, source: Path, output: Path, *, skip_invalid: bool = False) -> None:
-    """Writes the records of a folder.
-
-    Args:
-        dataset: "pairs" or "diw".
-        source: The folder.
-        output: Where the records go; made if needed.
-        skip_invalid: Whether bad entries are reported in `output/invalid.txt`, or the first one is raised.
-
-    Raises:
-        UserError: A bad entry, or no good one.
-        OSError: The disk is full.
-    """
-    import tensorflow_datasets as tfds  # takes seconds
-
-    from mdepth_jax.data.diw import Diw
-    from mdepth_jax.data.records import Pairs
-
-    if not source.is_dir() or not any(source.iterdir()):
-        raise UserError(f"--source {source}: no such folder, or an empty one; give the one with the CSVs and images")
-    builder_class = {"pairs": Pairs, "diw": Diw}[dataset]
-    builder = builder_class(data_dir=output, file_format="array_record", skip_invalid=skip_invalid)
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
-    try:
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=source))
-    except RuntimeError as error:  # array_record's for what the system refuses
-        if os.strerror(errno.ENOSPC) not in str(error):
-            raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(output)) from None
-    shutil.rmtree(output / "downloads", ignore_errors=True)
-    for split, info in builder.info.splits.items():
-        print(f"{split}: {info.num_examples} images")
-    if builder.problems:
-        report = output / "invalid.txt"
-        report.write_text("".join(f"{problem}\n" for problem in builder.problems), encoding="utf-8")
-        print(f"left out: {len(builder.problems)} entries, listed in {report}")
 
 
 def write_scenes(output: Path, count: int) -> None:
@@ -97,12 +61,21 @@ def main(argv: Sequence[str]) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("dataset", choices=("pairs", "diw", "scenes"))
+    parser.add_argument("dataset", choices=_DATASETS)
     parser.add_argument("--source", type=Path, help="folder of the raw data set; not for scenes")
     parser.add_argument("--output", type=Path, required=True, help="new or empty folder for what is written")
     parser.add_argument("--skip_invalid", action="store_true", help="leave out what is bad and list it")
     parser.add_argument("--count", type=int, default=100, help="scenes of each split (default: 100)")
+    parser.add_argument("--pairs_per_image", type=int, default=0, help="pairs to draw from each depth map (default: 0)")
+    parser.add_argument("--min_ratio", type=float, default=1.1, help="their depths differ by more (default: 1.1)")
+    parser.add_argument("--seed", type=int, default=0, help="of the pairs (default: 0)")
+    parser.add_argument("--beam_runner", default="", help="read on Apache Beam: DirectRunner, DataflowRunner, ...")
+    parser.add_argument("--beam_options", default="", help="flags of the Beam pipeline, in one string")
     flags = parser.parse_args(argv)
+    if flags.pairs_per_image < 0 or flags.min_ratio < 1 or flags.seed < 0:
+        parser.error("--pairs_per_image and --seed must not be negative, --min_ratio must be at least 1")
+    if flags.beam_options and not flags.beam_runner:
+        parser.error("--beam_options needs --beam_runner")
     output = flags.output
     if flags.dataset != "scenes" and flags.source is None:
         parser.error(f"{flags.dataset} needs --source DIR")
@@ -113,10 +86,26 @@ def main(argv: Sequence[str]) -> None:
         if flags.dataset == "scenes":
             write_scenes(output, flags.count)
         else:
-            write_records(flags.dataset, flags.source, output, skip_invalid=flags.skip_invalid)
+            _write_records(flags)
     except BaseException:
         shutil.rmtree(output)
         raise
+
+
+def _write_records(flags: argparse.Namespace) -> None:
+    from mdepth_jax.data.frames import PairDrawing
+    from mdepth_jax.data.preparation import write_records  # TFDS takes seconds to import
+
+    drawing = PairDrawing(flags.pairs_per_image, flags.min_ratio, flags.seed) if flags.pairs_per_image else None
+    write_records(
+        flags.dataset,
+        flags.source,
+        flags.output,
+        skip_invalid=flags.skip_invalid,
+        drawing=drawing,
+        beam_runner=flags.beam_runner,
+        beam_options=flags.beam_options,
+    )
 
 
 if __name__ == "__main__":

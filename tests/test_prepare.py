@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 
@@ -52,6 +53,75 @@ def test_skip_invalid_reports(folder, tmp_path, capsys):
     main(["pairs", "--source", str(source), "--output", str(tmp_path / "out"), "--skip_invalid"])
     assert "left out: 1 entries" in capsys.readouterr().out
     assert (tmp_path / "out/invalid.txt").read_text().startswith(f"{source}/pairs_train.csv:6: ")
+
+
+@pytest.fixture(scope="module")
+def frames(folder, tmp_path_factory):
+    """The scenes as a folder of images and depth maps with lists, without pairs."""
+    source = tmp_path_factory.mktemp("frames")
+    for kind in ("images", "depth"):
+        (source / kind).symlink_to(folder / kind)
+    for split in ("train", "test"):
+        names = sorted(path.stem for path in (folder / "images").glob(f"{split}_*"))
+        (source / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+    return source
+
+
+def draw(source, output, *options):
+    main(["folder", "--source", str(source), "--output", str(output), "--pairs_per_image", "4", *options])
+
+
+def test_pairs_drawn_from_depth_maps(frames, tmp_path):
+    draw(frames, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "depth_folder", "pairs_test.csv", "pairs_train.csv",
+    ]  # fmt: skip
+    records = open_source(tmp_path / "out", "test", maps=Maps(depth=0.001))
+    csv = open_source(tmp_path / "out/pairs_test.csv", root=frames)
+    assert len(records) == len(csv) == 2
+    for index in range(2):
+        for key in ("image", "points", "relation"):
+            np.testing.assert_array_equal(records[index][key], csv[index][key])
+        y, x = np.moveaxis(csv[index]["points"], -1, 0)
+        a, b = records[index]["depth"][y, x].T
+        assert len(a) == 4
+        assert (np.maximum(a, b) > 1.1 * np.minimum(a, b)).all()
+        np.testing.assert_array_equal(csv[index]["relation"], np.sign(a - b))
+
+
+def test_drawn_pairs_follow_the_seed_and_the_ratio(frames, tmp_path):
+    for name, options in {"a": [], "b": [], "c": ["--seed", "1"], "d": ["--min_ratio", "2"]}.items():
+        draw(frames, tmp_path / name, *options)
+    a, b, c = ((tmp_path / name / "pairs_train.csv").read_text() for name in "abc")
+    assert a == b
+    assert a != c
+    source = open_source(tmp_path / "d", "train", maps=Maps(depth=0.001))
+    for index in range(2):
+        y, x = np.moveaxis(source[index]["points"], -1, 0)
+        depth = source[index]["depth"][y, x]
+        assert (depth.max(1) > 2 * depth.min(1)).all()
+
+
+def test_images_inside_of_an_archive_lie_beside_the_pairs(tmp_path):
+    (tmp_path / "mannequin/test").mkdir(parents=True)
+    image, depth = np.zeros((18, 32, 3), np.uint8), np.arange(1, 33, dtype=np.float32) * np.ones((18, 1), np.float32)
+    with h5py.File(tmp_path / "mannequin/test/0.h5", "w") as file:
+        file["gt/img"], file["gt/mvs_depth"] = image, depth
+    arguments = ["--source", str(tmp_path / "mannequin"), "--output", str(tmp_path / "out"), "--pairs_per_image", "2"]
+    main(["mannequin", *arguments])
+    example = open_source(tmp_path / "out/pairs_test.csv")[0]
+    np.testing.assert_array_equal(example["image"], image)
+    x = example["points"][..., 1]
+    np.testing.assert_array_equal(example["relation"], np.sign(x[:, 0] - x[:, 1]))
+
+
+def test_pairs_are_not_drawn_where_there_are_some(folder, tmp_path):
+    with pytest.raises(UserError, match="--pairs_per_image: pairs has pairs of its own"):
+        main(["pairs", "--source", str(folder), "--output", str(tmp_path / "out"), "--pairs_per_image", "1"])
+    for option, value in (("--min_ratio", "0.5"), ("--seed", "-1"), ("--pairs_per_image", "-1")):
+        with pytest.raises(SystemExit):
+            draw(folder, tmp_path / "out", option, value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_output_is_never_overwritten(folder):

@@ -2,10 +2,11 @@
 
 import io
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, Shaped, UInt8
 from PIL import Image, ImageOps
 
 from mdepth_jax.errors import UserError
@@ -84,16 +85,26 @@ def read_image(source: bytes | Path, name: str | None = None) -> UInt8[np.ndarra
 
 
 def read_map(source: bytes | Path, name: str | None = None) -> Float32[np.ndarray, "height width"]:
-    """The code values of a grey 8- or 16-bit map, such as a depth map in millimetres.
+    """The code values of a grey map of 8 or 16 bits or in floating point, such as a depth map in millimetres.
 
     Raises:
         UserError: A missing, empty, truncated or non-image file, or one that is not grey.
     """
     name = name or str(source)
     image = _open(source, name)
-    if image.mode != "L" and not image.mode.startswith("I"):
+    if image.mode not in ("L", "F") and not image.mode.startswith("I"):
         raise UserError(f"{name}: a map must be a grey PNG of 8 or 16 bits, this one is {image.mode}; save it as such")
     return np.array(image, np.float32)
+
+
+def encode(array: UInt8[np.ndarray, "height width 3"] | Shaped[np.ndarray, "height width"]) -> bytes:
+    """Writes an image or a map without loss: as PNG, or in floating point as TIFF."""
+    buffer = io.BytesIO()
+    if array.dtype == np.float32:
+        Image.fromarray(array).save(buffer, "tiff", compression="tiff_adobe_deflate")
+    else:
+        Image.fromarray(array).save(buffer, "png")
+    return buffer.getvalue()
 
 
 def resize_image(
@@ -111,9 +122,51 @@ def resize_map(
     def resize(plane: np.ndarray) -> np.ndarray:
         return np.array(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
 
-    unknown = np.isnan(values)
-    if not unknown.any():
+    if not np.isnan(values).any():
         return resize(values)
-    weight = resize(np.float32(1) - unknown.astype(np.float32))
-    total = resize(np.where(unknown, np.float32(0), values))
+    return _over_known(values, resize)
+
+
+def warp_image(
+    image: UInt8[np.ndarray, "old_height old_width 3"], matrix: Float64[np.ndarray, "2 3"], height: int, width: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    """What an affine map sees of an image: bilinear, anti-aliased where it shrinks, black outside.
+
+    Args:
+        image: RGB, 0 to 255.
+        matrix: From (x, y, 1) in the result, whose pixel i covers i to i + 1, to (x, y) in the image, from 0 to 1.
+        height: Of the result.
+        width: Of the result.
+    """
+    return np.array(_warp(Image.fromarray(image), matrix, height, width))
+
+
+def warp_map(
+    values: Float32[np.ndarray, "old_height old_width"], matrix: Float64[np.ndarray, "2 3"], height: int, width: int
+) -> Float32[np.ndarray, "height width"]:
+    """As `warp_image`, over the known values; NaN outside and where less than half of the weight is known."""
+    return _over_known(values, lambda plane: np.array(_warp(Image.fromarray(plane), matrix, height, width)))
+
+
+def _over_known(
+    values: Float32[np.ndarray, "old_height old_width"], resample: Callable[[np.ndarray], np.ndarray]
+) -> Float32[np.ndarray, "height width"]:
+    unknown = np.isnan(values)
+    weight = resample(np.float32(1) - unknown.astype(np.float32))
+    total = resample(np.where(unknown, np.float32(0), values))
     return np.where(weight >= 0.5, total / np.maximum(weight, np.float32(0.5)), np.float32(np.nan))
+
+
+def _warp(picture: Image.Image, matrix: Float64[np.ndarray, "2 3"], height: int, width: int) -> Image.Image:
+    size = np.array(picture.size)
+    pixels = matrix * size[:, np.newaxis]
+    if not pixels[0, 1] and not pixels[1, 0]:
+        start, stop = pixels[:, 2], pixels @ (width, height, 1)
+        box = np.clip([start, stop], 0, size).ravel().tolist()
+        return picture.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    # Image.transform reads four neighbours: what it would skip over is averaged before.
+    stride = np.hypot(pixels[:, 0], pixels[:, 1])
+    small = np.ceil(size / np.maximum(stride, 1)).astype(int)
+    shrunk = picture.resize(small.tolist(), Image.Resampling.BILINEAR)
+    coefficients = (matrix * small[:, np.newaxis]).ravel().tolist()
+    return shrunk.transform((width, height), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)

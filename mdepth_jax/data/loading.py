@@ -69,6 +69,10 @@ def batch_spec(config: ConfigDict) -> pipeline.BatchSpec:
         width=data.width,
         batch_size=data.batch_size,
         pairs=data.pairs or None,
+        sampled_pairs=data.sampled_pairs,
+        scale=data.scale,
+        rotation=data.rotation,
+        crop=data.crop,
         flip=data.flip,
         jitter=data.jitter,
         depth=_uses_depth(config),
@@ -83,6 +87,6 @@ def _uses_depth(config: ConfigDict) -> bool:
 
 def _maps(config: ConfigDict) -> Maps:
     return Maps(
-        depth=config.data.depth_scale if _uses_depth(config) else None,
+        depth=config.data.depth_scale if _uses_depth(config) or config.data.sampled_pairs else None,
         teacher_depth=config.data.map_scale if config.teacher.maps else None,
     )

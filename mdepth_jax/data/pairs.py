@@ -1,4 +1,4 @@
-"""Ordinal pairs in the file format of Depth in the Wild (Chen et al. 2016).
+"""Ordinal pairs: in the file format of Depth in the Wild (Chen et al. 2016), and drawn from depth maps.
 
 Two lines per pair, the path of the image and the labels:
 
@@ -22,6 +22,8 @@ from mdepth_jax.data.images import read_bytes
 from mdepth_jax.errors import UserError
 
 RELATIONS = {">": 1, "<": -1, "=": 0}
+NO_PAIRS = np.zeros((0, 2, 2), np.int32), np.zeros(0, np.int32)
+_CANDIDATES = 64
 _FIELDS = "yA,xA,yB,xB,relation,width,height"
 
 
@@ -150,6 +152,36 @@ def write_pairs(csv: Path, images: Iterable[ImagePairs]) -> None:
             height, width = image.size
             for ((ya, xa), (yb, xb)), relation in zip(image.points + 1, image.relation, strict=True):
                 file.write(f"{image.path}\n{ya},{xa},{yb},{xb},{symbols[int(relation)]},{width},{height}\n")
+
+
+def draw_pairs(
+    depth: Float[np.ndarray, "height width"], rng: np.random.Generator, count: int, min_ratio: float = 1.1
+) -> tuple[Int32[np.ndarray, "pairs 2 2"], Int32[np.ndarray, "pairs"]]:
+    """Draws pairs of points as DIW does: half symmetric about the vertical centre line, half free.
+
+    Source: Chen et al. 2016, "Single-Image Depth Perception in the Wild", section 3.
+
+    Args:
+        depth: Positive depth, NaN where unknown: no point falls there.
+        rng: Source of all randomness.
+        count: Number of pairs; of an odd number, a coin decides the half of the last one.
+        min_ratio: The depths of a pair differ by more than this ratio.
+
+    Returns:
+        points (A or B, y or x) and relation, +1 where A is farther, -1 where B is. Where no candidate of a
+        pair qualifies, as in a flat image, the pair is missing.
+    """
+    height, width = depth.shape
+    points = rng.integers((height, width), size=(_CANDIDATES, count, 2, 2), dtype=np.int32)
+    symmetric = (np.arange(count) + rng.integers(2)) % 2 == 0
+    points[:, symmetric, 1, 0] = points[:, symmetric, 0, 0]
+    points[:, symmetric, 1, 1] = width - 1 - points[:, symmetric, 0, 1]
+    values = depth[points[..., 0], points[..., 1]]
+    valid = values.max(-1) > min_ratio * values.min(-1)
+    chosen = valid.argmax(0), np.arange(count)
+    found = valid[chosen]
+    points, values = points[chosen][found], values[chosen][found]
+    return points, np.where(values[:, 0] > values[:, 1], 1, -1).astype(np.int32)
 
 
 def net_coordinates(

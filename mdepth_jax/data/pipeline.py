@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from mdepth_jax.data import augment
-from mdepth_jax.data.images import resize_image, resize_map
-from mdepth_jax.data.pairs import net_coordinates
+from mdepth_jax.data.images import resize_image, resize_map, warp_image, warp_map
+from mdepth_jax.data.pairs import net_coordinates, sample_ratio_pairs
 from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.data.types import MAP_KEYS, Batch, Example, Source
 from mdepth_jax.errors import UserError
@@ -28,6 +28,13 @@ class BatchSpec:
         batch_size: Over all processes.
         pairs: Per image; None for the largest number that an image of the source has. Fewer are padded. Of
             more, training draws some at random for each use of the image, and evaluation refuses.
+        sampled_pairs: If positive, training draws that many pairs from the depth map for each use of the image, after
+            augmentation and at the network's size, in place of the labelled ones.
+        scale: Training enlarges images by a factor uniform in [1, scale], and divides both maps by it: what looks
+            larger is nearer.
+        rotation: Training turns images by at most this many degrees.
+        crop: What part of the network's aspect training cuts out (see `augment.draw_view`); with either crop,
+            evaluation reads the middle of the image alone.
         flip: Whether training mirrors every second image.
         jitter: Strength of the colour jitter in training, from 0 (off) to 1.
         depth: Whether batches hold the depth map.
@@ -40,6 +47,10 @@ class BatchSpec:
     width: int = 448
     batch_size: int = 4
     pairs: int | None = None
+    sampled_pairs: int = 0
+    scale: float = 1.0
+    rotation: float = 0.0
+    crop: augment.Crop = "none"
     flip: bool = False
     jitter: float = 0.0
     depth: bool = False
@@ -86,7 +97,7 @@ def train_batches(
             damaged.
     """
     epoch_size = steps_per_epoch(source, spec) * spec.batch_size
-    pairs = source.max_pairs if spec.pairs is None else spec.pairs
+    pairs = spec.sampled_pairs or (source.max_pairs if spec.pairs is None else spec.pairs)
     max_index = tf.constant(len(source) - 1, tf.int64)
 
     def shuffle(position):
@@ -98,13 +109,14 @@ def train_batches(
         rng = np.random.default_rng((seed, position))
         example = source[index]
         size = example["image"].shape[:2]
-        net = _resize(_draw_pairs(example, pairs, rng), spec)
-        net["points"] = net_coordinates(net["points"], size, (spec.height, spec.width))
+        net = _augment(example, spec, pairs, rng)
         if spec.flip:
             net = augment.flip(net, rng)
         if spec.jitter:
             net["image"] = augment.jitter(net["image"], rng, spec.jitter)
-        return _pad(net, size, pairs)
+        if spec.sampled_pairs:
+            net["points"], net["relation"] = sample_ratio_pairs(net["depth"], rng, spec.sampled_pairs)
+        return _pad(net, size, spec, pairs)
 
     forever = np.iinfo(np.int64).max // spec.batch_size
     positions = _positions(start_step, forever, spec, process_index, process_count)
@@ -112,14 +124,14 @@ def train_batches(
 
 
 def eval_batches(source: Source, spec: BatchSpec, *, process_index: int = 0, process_count: int = 1) -> Iterator[Batch]:
-    """Every example once, in order; the points stay pixels of the original image.
+    """Every example once, in order; the points stay pixels of the original image, or of its middle with a crop.
 
     The last batch is filled up with examples that have no valid pair, so that all hosts see equally many
     batches.
 
     Args:
         source: The examples.
-        spec: The form of a batch; no augmentation.
+        spec: The form of a batch; no augmentation, but of `crop` the middle.
         process_index: Of this host.
         process_count: Hosts; each gets its slice of every batch.
 
@@ -140,7 +152,7 @@ def eval_batches(source: Source, spec: BatchSpec, *, process_index: int = 0, pro
             raise UserError(
                 f"example {index} has {len(example['relation'])} pairs; set `pairs` to None or to that number"
             )
-        return _pad(_resize(example, spec), example["image"].shape[:2], pairs)
+        return _pad(*_whole_or_middle(example, spec), spec, pairs)
 
     positions = _positions(0, steps, spec, process_index, process_count)
     return _batches(positions.map(lambda position: (position, position)), load, spec, process_count)
@@ -167,26 +179,58 @@ def _draw_pairs(example: Example, pairs: int, rng: np.random.Generator) -> Examp
     return drawn
 
 
-def _resize(example: Example, spec: BatchSpec) -> Example:
+def _augment(example: Example, spec: BatchSpec, pairs: int, rng: np.random.Generator) -> Example:
+    """The example as the network sees it in training, with at most `pairs` pairs, before flip and colours."""
+    image_size, net_size = example["image"].shape[:2], (spec.height, spec.width)
+    if (spec.scale, spec.rotation, spec.crop) == (1, 0, "none"):
+        net = _resample(_draw_pairs(example, pairs, rng), spec)
+        net["points"] = net_coordinates(net["points"], image_size, net_size)
+        return net
+    view = augment.draw_view(image_size, net_size, rng, scale=spec.scale, rotation=spec.rotation, crop=spec.crop)
+    points, inside = augment.move_points(example["points"], view, image_size, net_size)
+    seen = example.copy()
+    seen["points"], seen["relation"] = points[inside], example["relation"][inside]
+    return _resample(_draw_pairs(seen, pairs, rng), spec, view)
+
+
+def _whole_or_middle(example: Example, spec: BatchSpec) -> tuple[Example, tuple[int, int]]:
+    """The example as the network sees it in evaluation, and the size of what it sees of the image."""
+    image_size = example["image"].shape[:2]
+    if spec.crop == "none":
+        return _resample(example, spec), image_size
+    view, start, size = augment.middle_view(image_size, (spec.height, spec.width))
+    points = example["points"] - start
+    inside = ((points >= 0) & (points < size)).all(axis=(-2, -1))
+    seen = example.copy()
+    seen["points"], seen["relation"] = points[inside], example["relation"][inside]
+    return _resample(seen, spec, view), (int(size[0]), int(size[1]))
+
+
+def _resample(example: Example, spec: BatchSpec, view: augment.View | None = None) -> Example:
     """The image and the wanted maps at the network's size; a missing map is unknown everywhere."""
-    resized = Example(
-        image=resize_image(example["image"], spec.height, spec.width),
+    size = spec.height, spec.width
+    image = example["image"]
+    resampled = Example(
+        image=resize_image(image, *size) if view is None else warp_image(image, view.matrix, *size),
         points=example["points"],
         relation=example["relation"],
     )
     for key in MAP_KEYS:
-        if getattr(spec, key):
+        if getattr(spec, key) or (key == "depth" and spec.sampled_pairs):
             known = example[key] if key in example else np.full((1, 1), np.nan, np.float32)
-            values = resize_map(known, spec.height, spec.width)
-            resized[key] = _logarithm(values, spec.log) if spec.log else values
-    return resized
+            resampled[key] = (
+                resize_map(known, *size)
+                if view is None
+                else warp_map(known, view.matrix, *size) / np.float32(view.zoom)
+            )
+    return resampled
 
 
 def _logarithm(values: Float32[np.ndarray, "height width"], factor: float) -> Float32[np.ndarray, "height width"]:
     return np.float32(factor) * np.log(np.where(values > 0, values, np.float32(np.nan)))
 
 
-def _pad(example: Example, image_size: tuple[int, int], pairs: int) -> dict[str, np.ndarray]:
+def _pad(example: Example, image_size: tuple[int, int], spec: BatchSpec, pairs: int) -> dict[str, np.ndarray]:
     missing = pairs - len(example["relation"])
     row = {
         "image": example["image"],
@@ -195,7 +239,11 @@ def _pad(example: Example, image_size: tuple[int, int], pairs: int) -> dict[str,
         "valid": np.arange(pairs) < pairs - missing,
         "image_size": np.array(image_size, np.int32),
     }
-    return row | {key: example[key][..., np.newaxis] for key in MAP_KEYS if key in example}
+    for key in MAP_KEYS:
+        if getattr(spec, key):
+            values = _logarithm(example[key], spec.log) if spec.log else example[key]
+            row[key] = values[..., np.newaxis]
+    return row
 
 
 def _filling(spec: BatchSpec, pairs: int) -> dict[str, np.ndarray]:
@@ -204,7 +252,7 @@ def _filling(spec: BatchSpec, pairs: int) -> dict[str, np.ndarray]:
         points=np.zeros((0, 2, 2), np.int32),
         relation=np.zeros(0, np.int32),
     )
-    return _pad(_resize(blank, spec), (spec.height, spec.width), pairs)
+    return _pad(_resample(blank, spec), (spec.height, spec.width), spec, pairs)
 
 
 def _batches(

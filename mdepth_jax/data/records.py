@@ -1,24 +1,52 @@
-"""Prepared data sets: TFDS writes a folder of pairs into array_record files, which give random access.
+"""Prepared data sets: TFDS writes examples into array_record files, which give random access.
 
-The records keep the encoded files, so that they are as large as the folder and lose nothing.
+The records keep the encoded files, so that they are as large as the data set and lose nothing.
 """
 
-from collections.abc import Iterator
+import abc
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from mdepth_jax.data.frames import DepthFrames, Frame, PairDrawing
 from mdepth_jax.data.pairs import scan_pairs
-from mdepth_jax.data.sources import MAP_FOLDERS, NO_MAPS, ImageFolder, Maps, RawExample, decode, find_maps
-from mdepth_jax.data.types import Example
+from mdepth_jax.data.sources import MAP_FOLDERS, NO_MAPS, ImageFolder, Maps, decode, find_maps
+from mdepth_jax.data.types import Example, MapKey, RawExample
 from mdepth_jax.errors import UserError
 
+_PART = 64
 
-class Pairs(tfds.core.GeneratorBasedBuilder):
-    """A folder of images with CSVs of pairs, one per split (`mdepth_jax.data.sources` has the layout).
 
-    The folder is TFDS's manual directory:
+@runtime_checkable
+class RawSource(Protocol):
+    """One split of a published data set, on its way to records.
+
+    Attributes:
+        entries: Where the examples are; a slice of them is a part of the split.
+        max_pairs: The largest number of pairs of one example.
+    """
+
+    entries: Sequence[Any]
+    max_pairs: int
+
+    @property
+    def name(self) -> str:
+        """What errors name."""
+
+    @property
+    def map_keys(self) -> tuple[MapKey, ...]:
+        """The maps that examples have."""
+
+    def checked(self, index: int) -> RawExample:
+        """One example, which is known to be readable; raises UserError otherwise."""
+
+
+class RecordsBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
+    """Writes the records of a data set that lies in TFDS's manual directory.
 
         builder = Pairs(data_dir=output, file_format="array_record")
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=source))
@@ -26,20 +54,26 @@ class Pairs(tfds.core.GeneratorBasedBuilder):
     Args:
         skip_invalid: Whether bad entries are left out and collected in `problems`, or the first one is
             raised.
+        beam: Whether TFDS's Beam pipeline reads the examples; the download_config then names the runner. Its workers
+            must reach the manual directory and `data_dir`.
         **kwargs: As for every TFDS builder.
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    MANUAL_DOWNLOAD_INSTRUCTIONS = "A folder with pairs_<split>.csv (or <split>.csv) and the images that it names."
 
-    def __init__(self, *, skip_invalid: bool = False, **kwargs):
-        self.skip_invalid = skip_invalid
+    def __init__(self, *, skip_invalid: bool = False, beam: bool = False, **kwargs):
+        self.skip_invalid, self.beam = skip_invalid, beam
         self.problems: list[UserError] = []
+        self._problem_files: list[Path] = []
         super().__init__(**kwargs)
 
-    def find_splits(self, source: Path) -> dict[str, tuple[Path, Path]]:
-        """The CSV of each split and the folder that its paths start from."""
-        return {csv.stem.removeprefix("pairs_"): (csv, source) for csv in sorted(source.glob("*.csv"))}
+    @abc.abstractmethod
+    def open_splits(self, source: Path) -> dict[str, RawSource]:
+        """The splits below the manual directory.
+
+        Raises:
+            UserError: The folder is not laid out as `MANUAL_DOWNLOAD_INSTRUCTIONS` says.
+        """
 
     def _info(self) -> tfds.core.DatasetInfo:
         encoded = tfds.features.Tensor(shape=(), dtype=np.object_)
@@ -59,39 +93,104 @@ class Pairs(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        source = Path(dl_manager.manual_dir)
-        splits = self.find_splits(source)
-        if not splits:
-            raise UserError(f"{source}: holds no CSV of pairs; {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
-        folders = {split: self._open(*found) for split, found in splits.items()}
-        for split, folder in folders.items():
-            maps = [key for key in MAP_FOLDERS if getattr(folder.maps, key)]
-            self.info.metadata[split] = {"max_pairs": folder.max_pairs, "maps": maps}
-        return {split: self._generate_examples(folder) for split, folder in folders.items()}
+        splits = self.open_splits(Path(dl_manager.manual_dir))
+        for name, split in splits.items():
+            self.info.metadata[name] = {"max_pairs": split.max_pairs, "maps": list(split.map_keys)}
+        return {name: self._generate_examples(name, split) for name, split in splits.items()}
 
-    def _open(self, csv: Path, root: Path) -> ImageFolder:
-        entries, problems = scan_pairs(csv)
-        self._report(problems)
-        present = {key: 1.0 for key in MAP_FOLDERS if any(find_maps(root, entries, key))}
-        return ImageFolder(root, entries, maps=Maps(**present), csv=csv)
+    def _generate_examples(self, name: str, split: RawSource):
+        if not self.beam:
+            return self._examples(split)
+        from mdepth_jax.data.beam import read_examples  # an optional package
 
-    def _generate_examples(self, folder: ImageFolder) -> Iterator[tuple[int, RawExample]]:
+        self._problem_files.append(Path(self._data_dir_root) / f"problems_{name}.tsv")
+        return read_examples(_parts(split), self._problem_files[-1])
+
+    def _process_pipeline_result(self, pipeline_result) -> None:
+        for file in self._problem_files:
+            rows = (line.split("\t", 1) for line in file.read_text(encoding="utf-8").splitlines())
+            self.report([UserError(message) for _, message in sorted(rows, key=lambda row: int(row[0]))])
+            file.unlink()
+
+    def _examples(self, split: RawSource) -> Iterator[tuple[int, RawExample]]:
         written = 0
-        for index in range(len(folder)):
-            try:
-                folder[index]
-            except UserError as error:
-                self._report([error])
+        for index, read in read_part(0, split):
+            if isinstance(read, UserError):
+                self.report([read])
             else:
                 written += 1
-                yield index, folder.raw(index)
+                yield index, read
         if not written:
-            raise UserError(f"{folder.csv}: not one good entry; run without skipping to see the first mistake")
+            raise UserError(f"{split.name}: not one good entry; run without skipping to see the first mistake")
 
-    def _report(self, problems: list[UserError]) -> None:
+    def layout_error(self, source: Path, missing: str) -> UserError:
+        """What `open_splits` raises where the folder lacks something."""
+        return UserError(f"{source}: holds no {missing}; " + " ".join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split()))
+
+    def report(self, problems: list[UserError]) -> None:
+        """Collects bad entries where they are left out, raises the first one otherwise."""
         if problems and not self.skip_invalid:
             raise problems[0]
         self.problems += problems
+
+
+def read_part(start: int, split: RawSource) -> Iterator[tuple[int, RawExample | UserError]]:
+    """The examples of a part of a split that begins at `start`, each with its index, or what is wrong with it."""
+    for index in range(len(split.entries)):
+        try:
+            yield start + index, split.checked(index)
+        except UserError as error:
+            yield start + index, error
+
+
+def _parts(split: RawSource) -> Iterator[tuple[int, RawSource]]:
+    for start in range(0, len(split.entries), _PART):
+        part = copy.copy(split)
+        part.entries = split.entries[start : start + _PART]
+        yield start, part
+
+
+class Pairs(RecordsBuilder):
+    """A folder of images with CSVs of pairs, one per split (`mdepth_jax.data.sources` has the layout)."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "A folder with pairs_<split>.csv (or <split>.csv) and the images that it names."
+
+    def find_splits(self, source: Path) -> dict[str, tuple[Path, Path]]:
+        """The CSV of each split and the folder that its paths start from."""
+        return {csv.stem.removeprefix("pairs_"): (csv, source) for csv in sorted(source.glob("*.csv"))}
+
+    def open_splits(self, source: Path) -> dict[str, RawSource]:
+        """Reads the CSVs."""
+        splits = self.find_splits(source)
+        if not splits:
+            raise self.layout_error(source, "CSV of pairs")
+        return {split: self._open(*found) for split, found in splits.items()}
+
+    def _open(self, csv: Path, root: Path) -> ImageFolder:
+        entries, problems = scan_pairs(csv)
+        self.report(problems)
+        present = {key: 1.0 for key in MAP_FOLDERS if any(find_maps(root, entries, key))}
+        return ImageFolder(root, entries, maps=Maps(**present), csv=csv)
+
+
+class DepthBuilder(RecordsBuilder, abc.ABC):
+    """Writes the records of a data set of `DepthFrames`.
+
+    Args:
+        drawing: How ordinal pairs are drawn from the depth maps; None for none.
+        **kwargs: As for `RecordsBuilder`.
+    """
+
+    CROP: tuple[slice, slice] = slice(None), slice(None)
+    SIZE: tuple[int, int] | None = None
+
+    def __init__(self, *, drawing: PairDrawing | None = None, **kwargs):
+        self.drawing = drawing
+        super().__init__(**kwargs)
+
+    def frames(self, source: Path, entries: Sequence[Any], load: Callable[[Any], Frame]) -> DepthFrames:
+        """One split of frames of `SIZE`, if that is not None; pairs are drawn in the rows and columns of `CROP`."""
+        return DepthFrames(str(source), entries, load, drawing=self.drawing, crop=self.CROP, size=self.SIZE)
 
 
 class Records:
@@ -99,7 +198,7 @@ class Records:
 
     Args:
         directory: The folder that holds `dataset_info.json`.
-        split: The split's name.
+        split: The split's name, or a part of it such as `train[:90%]`.
         maps: The maps to read.
 
     Raises:
@@ -109,13 +208,14 @@ class Records:
     def __init__(self, directory: Path, split: str, *, maps: Maps = NO_MAPS):
         builder = tfds.builder_from_directory(directory)
         splits = ", ".join(sorted(builder.info.splits))
-        if split not in builder.info.splits:
+        whole = split.split("[")[0]
+        if whole not in builder.info.splits:
             raise UserError(f"{directory}: holds no split {split!r}; choose one of {splits}")
-        metadata = builder.info.metadata[split]
+        metadata = builder.info.metadata[whole]
         for key, folder in MAP_FOLDERS.items():
             if getattr(maps, key) is not None and key not in metadata["maps"]:
                 raise UserError(
-                    f"{directory}: split {split!r} was prepared without maps in {folder!r};"
+                    f"{directory}: split {whole!r} was prepared without maps in {folder!r};"
                     " prepare it again with them or switch them off"
                 )
         self.maps = maps

@@ -1,8 +1,9 @@
 """The embedded data set: procedurally rendered scenes with exact depth, and pairs drawn as in DIW."""
 
 import numpy as np
-from jaxtyping import Float32, Int16, Int32
+from jaxtyping import Float32, Int16
 
+from mdepth_jax.data.pairs import draw_pairs
 from mdepth_jax.data.scenery.layouts import make_scene
 from mdepth_jax.data.scenery.raycast import trace
 from mdepth_jax.data.scenery.shading import shade
@@ -10,7 +11,6 @@ from mdepth_jax.data.types import Example
 from mdepth_jax.errors import UserError
 
 _SPLITS = ("train", "validation", "test")
-_CANDIDATES = 64
 
 
 class Scenes:
@@ -69,33 +69,3 @@ def _is_varied(depth: Float32[np.ndarray, "height width"], solid: Int16[np.ndarr
     near, far = np.percentile(depth[::2, ::2], (5, 95))
     largest = np.bincount(solid.ravel() + 1).max() / solid.size
     return bool(near > 0.3 and far > 1.6 * near and largest < 0.7)
-
-
-def draw_pairs(
-    depth: Float32[np.ndarray, "height width"], rng: np.random.Generator, count: int, min_ratio: float = 1.1
-) -> tuple[Int32[np.ndarray, "pairs 2 2"], Int32[np.ndarray, "pairs"]]:
-    """Draws pairs of points as DIW does: half symmetric about the vertical centre line, half free.
-
-    Source: Chen et al. 2016, "Single-Image Depth Perception in the Wild", section 3.
-
-    Args:
-        depth: Positive depth.
-        rng: Source of all randomness.
-        count: Number of pairs; of an odd number, a coin decides the half of the last one.
-        min_ratio: The depths of a pair differ by more than this ratio.
-
-    Returns:
-        points (A or B, y or x) and relation, +1 where A is farther, -1 where B is. Where no candidate of a
-        pair qualifies, as in a flat image, the pair is missing.
-    """
-    height, width = depth.shape
-    points = rng.integers((height, width), size=(_CANDIDATES, count, 2, 2), dtype=np.int32)
-    symmetric = (np.arange(count) + rng.integers(2)) % 2 == 0
-    points[:, symmetric, 1, 0] = points[:, symmetric, 0, 0]
-    points[:, symmetric, 1, 1] = width - 1 - points[:, symmetric, 0, 1]
-    values = depth[points[..., 0], points[..., 1]]
-    valid = values.max(-1) > min_ratio * values.min(-1)
-    chosen = valid.argmax(0), np.arange(count)
-    found = valid[chosen]
-    points, values = points[chosen][found], values[chosen][found]
-    return points, np.where(values[:, 0] > values[:, 1], 1, -1).astype(np.int32)

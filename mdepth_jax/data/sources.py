@@ -3,7 +3,7 @@
 A folder of pairs is laid out like this; `depth` and `teacher` are optional, and `train` may be any name of a
 split:
 
-    pairs_train.csv        in the format of `mdepth_jax.data.pairs`
+    pairs_train.csv        in the format of `mdepth_jax.data.pairs`; or train.txt, names of images without pairs
     images/0002.jpg        where the CSV says
     depth/0002.png         depth map: grey PNG of 8 or 16 bits, 0 = unknown, larger = farther
     teacher/0002.png       a teacher's prediction for the image, as depth; it covers the whole image
@@ -11,22 +11,22 @@ split:
 
 import bisect
 import itertools
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32
 
+from mdepth_jax.data.frames import IMAGE_SUFFIXES, find_images, scan_list
 from mdepth_jax.data.images import read_bytes, read_image, read_map
-from mdepth_jax.data.pairs import ImagePairs, parse_pairs
-from mdepth_jax.data.types import Example, MapKey, Source
+from mdepth_jax.data.pairs import NO_PAIRS, ImagePairs, parse_pairs
+from mdepth_jax.data.types import Example, MapKey, RawExample, Source
 from mdepth_jax.errors import UserError
 
 MAP_FOLDERS: dict[MapKey, str] = {"depth": "depth", "teacher_depth": "teacher"}
-_IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".thumb", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,6 @@ class Maps:
 
 
 NO_MAPS = Maps()
-
-
-class RawExample(TypedDict):
-    """An example as it lies in the files: encoded images, b"" for a map that there is not."""
-
-    name: str
-    image: bytes
-    points: Int32[np.ndarray, "pairs 2 2"]
-    relation: Int32[np.ndarray, "pairs"]
-    depth: bytes
-    teacher_depth: bytes
 
 
 def decode(raw: RawExample, where: str, maps: Maps) -> Example:
@@ -79,7 +68,7 @@ def decode(raw: RawExample, where: str, maps: Maps) -> Example:
 
 def _decode_map(encoded: bytes, name: str, scale: float) -> Float32[np.ndarray, "height width"]:
     codes = read_map(encoded, name)
-    return np.where(codes == 0, np.float32(np.nan), codes * np.float32(scale))
+    return np.where(codes > 0, codes * np.float32(scale), np.float32(np.nan))
 
 
 def map_path(root: Path, entry: ImagePairs, key: MapKey) -> Path:
@@ -101,7 +90,7 @@ class ImageFolder:
         root: The folder that the paths of the images start from.
         entries: The images and their pairs; by default every image below `root/images`, without pairs.
         maps: The maps to read. A map that is missing for one image is missing in its example.
-        csv: The file that `entries` come from, for error messages.
+        csv: The file that `entries` come from, a CSV or a list, for error messages.
 
     Raises:
         UserError: No images, or none of the wanted maps.
@@ -137,6 +126,25 @@ class ImageFolder:
             if key in example and example[key].shape != fixed_size:
                 _check_aspect(example[key].shape, (height, width), f"{where}: {map_path(self.root, entry, key)}")
         return example
+
+    @property
+    def name(self) -> str:
+        """What errors name: the file that the entries come from, or the folder."""
+        return str(self.csv or self.root)
+
+    @property
+    def map_keys(self) -> tuple[MapKey, ...]:
+        """The maps that are read."""
+        return tuple(self._fixed_sizes)
+
+    def checked(self, index: int) -> RawExample:
+        """The files of one example that can be read.
+
+        Raises:
+            UserError: As reading it.
+        """
+        self[index]
+        return self.raw(index)
 
     def raw(self, index: int) -> RawExample:
         """The files of one example.
@@ -211,8 +219,8 @@ def open_source(path: Path, split: str | None = None, *, root: Path | None = Non
     """Opens a data set, whatever form it has.
 
     Args:
-        path: A CSV of pairs, a folder with `pairs_<split>.csv` or `<split>.csv`, or a directory that
-            `python -m mdepth_jax.prepare` wrote.
+        path: A CSV of pairs, a folder with `pairs_<split>.csv`, `<split>.csv` or `<split>.txt` (a list of images
+            without pairs), a directory that `python -m mdepth_jax.prepare` wrote, or TFDS's `nyu_depth_v2`.
         split: The split's name; not needed for a CSV. None for a folder: the images below `images`, without
             pairs.
         root: The folder that the paths in a CSV start from; the CSV's own by default.
@@ -224,10 +232,18 @@ def open_source(path: Path, split: str | None = None, *, root: Path | None = Non
     if path.is_file():
         return PairsFolder(path, root, maps=maps)
     if not path.is_dir():
-        raise UserError(f"{path}: no such file or folder; give a CSV of pairs or the folder of a data set")
+        raise UserError(
+            f"{path}: no such file or folder; give a CSV of pairs or the folder of a data set"
+            " (of TFDS's own: `tfds build nyu_depth_v2 --file_format=array_record`)"
+        )
     prepared = prepared_directory(path)
     if prepared:
-        from mdepth_jax.data.records import Records  # TFDS takes seconds to import
+        # TFDS takes seconds to import.
+        if json.loads((prepared / "dataset_info.json").read_text())["name"] == "nyu_depth_v2":
+            from mdepth_jax.data.nyuv2 import TfdsNyuv2
+
+            return TfdsNyuv2(prepared, split or "train", maps=maps)
+        from mdepth_jax.data.records import Records
 
         return Records(prepared, split or "train", maps=maps)
     if split is None:
@@ -235,7 +251,12 @@ def open_source(path: Path, split: str | None = None, *, root: Path | None = Non
     for csv in (path / f"pairs_{split}.csv", path / f"{split}.csv"):
         if csv.is_file():
             return PairsFolder(csv, root, maps=maps)
-    raise UserError(f"{path}: holds neither pairs_{split}.csv nor {split}.csv; name the CSV itself or another split")
+    file = path / f"{split}.txt"
+    if file.is_file():
+        return ImageFolder(root or path, _listed(root or path, file), maps=maps, csv=file)
+    raise UserError(
+        f"{path}: holds no pairs_{split}.csv, {split}.csv or {split}.txt; name the CSV itself or another split"
+    )
 
 
 def prepared_directory(path: Path) -> Path | None:
@@ -247,11 +268,17 @@ def prepared_directory(path: Path) -> Path | None:
 
 
 def _unlabelled(root: Path) -> list[ImagePairs]:
-    paths = sorted(path for path in (root / "images").rglob("*") if path.suffix.lower() in _IMAGE_SUFFIXES)
+    paths = sorted(path for path in (root / "images").rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise UserError(f"{root / 'images'}: holds no images; put the images there or give a CSV of pairs")
-    no_points, no_relation = np.zeros((0, 2, 2), np.int32), np.zeros(0, np.int32)
-    return [ImagePairs(path.relative_to(root).as_posix(), no_points, no_relation, None, 0) for path in paths]
+    return [ImagePairs(path.relative_to(root).as_posix(), *NO_PAIRS, None, 0) for path in paths]
+
+
+def _listed(root: Path, file: Path) -> list[ImagePairs]:
+    paths, problems = scan_list(file, find_images(root / "images"))
+    if problems:
+        raise problems[0]
+    return [ImagePairs(path.relative_to(root).as_posix(), *NO_PAIRS, None, line) for line, path in paths.items()]
 
 
 def _check_aspect(map_size: tuple[int, ...], image_size: tuple[int, int], name: str) -> None:

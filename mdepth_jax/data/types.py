@@ -29,6 +29,17 @@ class Example(TypedDict):
     teacher_depth: NotRequired[Float32[np.ndarray, "teacher_height teacher_width"]]
 
 
+class RawExample(TypedDict):
+    """An example as it lies in the files: encoded images, b"" for a map that there is not."""
+
+    name: str
+    image: bytes
+    points: Int32[np.ndarray, "pairs 2 2"]
+    relation: Int32[np.ndarray, "pairs"]
+    depth: bytes
+    teacher_depth: bytes
+
+
 @runtime_checkable
 class Source(Protocol):
     """A data set: any sequence of examples with random access, each a pure function of its index."""
@@ -48,10 +59,10 @@ class Batch(TypedDict):
     Attributes:
         image: RGB, 0 to 255, at the network's input size.
         points: In training 0-based pixels of the network's input, in evaluation 0-based pixels of the
-            ORIGINAL image.
+            ORIGINAL image, or of its middle part where the pipeline crops.
         relation: As in `Example`.
         valid: False for padding.
-        image_size: (height, width) of the original image.
+        image_size: (height, width) of the original image, or of its middle part, as for `points`.
         depth: As in `Example`, resized to the network's input size; NaN where unknown.
         teacher_depth: As in `Example`, resized to the network's input size; NaN where unknown.
     """

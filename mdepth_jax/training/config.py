@@ -31,7 +31,11 @@ def default() -> ConfigDict:
                 "width": 448,
                 "batch_size": 4,  # of all devices together
                 "pairs": 0,  # per image in training, drawn anew each time; 0 is all that it has
+                "sampled_pairs": 0,  # drawn from the depth map in each step, in place of labelled pairs
                 "eval_pairs": 1,  # scenes: pairs per image of the evaluation
+                "scale": 1.0,  # augmentation: largest enlargement; depth is divided by it
+                "rotation": 0.0,  # augmentation: largest angle in degrees
+                "crop": "none",  # "none" stretches to height x width | "center" | "random"; evaluation: "center"
                 "flip": False,
                 "jitter": 0.0,  # strength of the colour jitter, 0 to 1
                 "map_scale": 0.001,  # unit of a cached teacher map's codes
@@ -73,6 +77,7 @@ def default() -> ConfigDict:
 
 CHOICES = {
     "data.source": ("scenes", "folder"),
+    "data.crop": ("none", "center", "random"),
     "rebalance.order": ("hard_to_easy", "easy_to_hard", "constant", "off"),
     "optim.schedule": ("staircase", "cosine"),
 }
@@ -145,6 +150,8 @@ def check(config: ConfigDict) -> None:
     for key in POSITIVE:
         if not lookup(config, key) > 0:
             raise UserError(f"config.{key} is {lookup(config, key)}; it must be positive")
+    if config.data.scale < 1:
+        raise UserError(f"config.data.scale is {config.data.scale}; it enlarges, so it must be at least 1")
     if config.data.source == "folder" and not config.data.root:
         raise UserError("config.data.root is empty; name the folder of your data: --config.data.root=DIR")
     if config.data.source == "scenes" and min(config.data.count, config.data.eval_count) <= 0:

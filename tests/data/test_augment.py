@@ -1,6 +1,17 @@
 import numpy as np
+import pytest
 
-from mdepth_jax.data.augment import flip, jitter
+from mdepth_jax.data.augment import draw_view, flip, jitter, middle_view, move_points
+from mdepth_jax.data.images import resize_image, resize_map, warp_image, warp_map
+
+SIZES = [((120, 160), (48, 64)), ((90, 161), (64, 32)), ((60, 40), (96, 100))]
+VIEWS = [
+    {"scale": 1.5, "rotation": 5.0, "crop": "center"},
+    {"scale": 1.0, "rotation": 30.0, "crop": "random"},
+    {"scale": 2.0, "rotation": 0.0, "crop": "random"},
+    {"scale": 1.3, "rotation": 90.0, "crop": "none"},
+    {"scale": 1.0, "rotation": 0.0, "crop": "center"},
+]
 
 
 def make_example():
@@ -53,3 +64,104 @@ def test_jitter_keeps_grey_grey():
     assert (result == result[0, 0, 0]).all()
     factor = np.random.default_rng(3).uniform(0.5, 1.5, 3)[0]
     np.testing.assert_allclose(result[0, 0].astype(float), 100 * factor, atol=0.51)
+
+
+def coordinates(height, width):
+    """A map of rows and one of columns: what a pixel shows tells where it comes from."""
+    return np.indices((height, width)).astype(np.float32)
+
+
+def every_pixel(height, width):
+    """Pairs of each pixel of the image and the next one."""
+    points = np.stack(np.indices((height, width)), axis=-1).reshape(-1, 2).astype(np.int32)
+    return np.stack([points, np.roll(points, -1, axis=0)], axis=1)
+
+
+@pytest.mark.parametrize("options", VIEWS)
+@pytest.mark.parametrize(("image_size", "net_size"), SIZES)
+def test_a_point_follows_its_pixel_through_every_view(image_size, net_size, options):
+    for seed in range(4):
+        view = draw_view(image_size, net_size, np.random.default_rng(seed), **options)
+        again = draw_view(image_size, net_size, np.random.default_rng(seed), **options)
+        np.testing.assert_array_equal(view.matrix, again.matrix)
+        assert 1 <= view.zoom <= options["scale"]
+
+        points = every_pixel(*image_size)
+        moved, inside = move_points(points, view, image_size, net_size)
+        rows, columns = (warp_map(plane, view.matrix, *net_size) for plane in coordinates(*image_size))
+        a = moved[inside, 0]
+        shown = np.stack([rows[tuple(a.T)], columns[tuple(a.T)]], axis=-1)
+        known = np.isfinite(shown).all(-1)
+        # Half a pixel of the network and what averaging moves at the edges of the image.
+        pixel = np.abs(view.matrix[:, :2] * np.array(image_size[::-1])[:, None]).sum(1)[::-1]
+        assert inside.mean() > 0.02
+        assert known.mean() > 0.95
+        assert (np.abs(shown - points[inside, 0])[known] <= pixel * 0.5 + np.maximum(pixel, 1)).all()
+        away = np.abs(shown - points[inside, 0])[known]
+        assert (away.mean(0) < 0.5 * pixel + 0.2).all()
+
+
+@pytest.mark.parametrize("options", VIEWS)
+def test_what_lies_outside_of_the_view_is_invalid(options):
+    image_size, net_size = (90, 161), (64, 32)
+    view = draw_view(image_size, net_size, np.random.default_rng(5), **options)
+    points = every_pixel(*image_size)
+    moved, inside = move_points(points, view, image_size, net_size)
+    for pair, moved_pair, seen in list(zip(points, moved, inside, strict=True))[::37]:
+        both = True
+        for point, moved_point in zip(pair, moved_pair, strict=True):
+            x, y = np.linalg.solve(view.matrix[:, :2], (point[::-1] + 0.5) / (161, 90) - view.matrix[:, 2])
+            assert (int(np.floor(y)), int(np.floor(x))) == tuple(moved_point)
+            both &= 0 <= x < 32 and 0 <= y < 64
+        assert seen == both
+    assert 0 < inside.sum() < len(inside)
+
+
+def test_image_and_maps_of_any_size_move_together():
+    rng = np.random.default_rng(3)
+    image_size, net_size = (80, 120), (40, 50)
+    smooth = resize_image(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8), *image_size)
+    red = smooth[..., 0].astype(np.float32)
+    half = resize_map(red, 40, 60)
+    for options in VIEWS:
+        view = draw_view(image_size, net_size, rng, **options)
+        image = warp_image(smooth, view.matrix, *net_size)[..., 0].astype(np.float32)
+        for values, tolerance in ((red, 2.0), (half, 10.0)):
+            warped = warp_map(values, view.matrix, *net_size)
+            known = np.isfinite(warped)
+            assert known.mean() > 0.5
+            # At the rim of what is known the map is an average of known values, the image one with black.
+            inner = known & np.roll(known, 2, 0) & np.roll(known, -2, 0) & np.roll(known, 2, 1) & np.roll(known, -2, 1)
+            assert np.abs(warped - image)[inner].max() <= tolerance
+            assert np.abs(warped - image)[inner].mean() <= 1
+            assert (image[~known] < 200).all()
+
+
+def test_unknown_values_stay_unknown():
+    depth = np.ones((40, 60), np.float32)
+    depth[:, :30] = np.nan
+    for options in VIEWS:
+        view = draw_view((40, 60), (20, 30), np.random.default_rng(0), **options)
+        warped = warp_map(depth, view.matrix, 20, 30)
+        assert set(np.round(warped[np.isfinite(warped)], 5).tolist()) == {1.0}
+        assert np.isnan(warped).mean() > 0.3
+        assert np.isnan(warp_map(np.full((1, 1), np.nan, np.float32), view.matrix, 20, 30)).all()
+
+
+def test_the_middle_is_the_largest_part_of_the_aspect_in_whole_pixels():
+    view, start, size = middle_view((480, 640), (224, 224))
+    np.testing.assert_array_equal(start, [0, 80])
+    np.testing.assert_array_equal(size, [480, 480])
+    image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    warped, cut = warp_image(image, view.matrix, 224, 224), resize_image(image[:, 80:560], 224, 224)
+    np.testing.assert_array_equal(warped[:, 2:-2], cut[:, 2:-2])  # the rest averages over the edge of the crop
+    same = draw_view((480, 640), (224, 224), np.random.default_rng(0), crop="center")
+    np.testing.assert_allclose(view.matrix, same.matrix)
+    assert (middle_view((10, 1000), (448, 4))[2] >= 1).all()
+
+
+def test_zoom_enlarges_about_the_middle():
+    view = draw_view((40, 60), (40, 60), np.random.default_rng(0), scale=3.0)
+    corners = view.matrix @ np.array([[0, 60], [0, 40], [1, 1]])
+    np.testing.assert_allclose(corners.sum(1), [1, 1])
+    np.testing.assert_allclose(corners[:, 1] - corners[:, 0], 1 / view.zoom)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mdepth_jax.data.pairs import (
+    draw_pairs,
     net_coordinates,
     parse_pairs,
     ratio_relation,
@@ -98,6 +99,31 @@ def test_missing_and_binary_files(tmp_path):
     binary.write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(UserError, match="not a text file"):
         parse_pairs(binary)
+
+
+def test_pairs_of_a_flat_image_are_missing_and_those_of_a_step_are_exact():
+    rng = np.random.default_rng(0)
+    points, relation = draw_pairs(np.ones((8, 10), np.float32), rng, 6)
+    assert points.shape == (0, 2, 2)
+    assert relation.shape == (0,)
+    step = np.where(np.arange(10) < 5, 1, 3).astype(np.float32) * np.ones((8, 1), np.float32)
+    points, relation = draw_pairs(step, rng, 50)
+    assert len(relation) == 50
+    np.testing.assert_array_equal(relation, np.where(points[:, 0, 1] >= 5, 1, -1))
+    assert draw_pairs(step, rng, 50, min_ratio=3.5)[1].size == 0
+
+
+def test_no_point_of_a_drawn_pair_is_unknown():
+    rng = np.random.default_rng(1)
+    depth = rng.uniform(1, 9, (12, 16)).astype(np.float32)
+    depth[:3] = np.nan
+    depth[:, :2] = np.nan
+    depth[rng.random(depth.shape) < 0.2] = np.nan
+    points, relation = draw_pairs(depth, rng, 200)
+    assert len(relation) > 150
+    a, b = depth[tuple(points[:, 0].T)], depth[tuple(points[:, 1].T)]
+    np.testing.assert_array_equal(relation, np.sign(a - b))
+    assert draw_pairs(np.full((4, 4), np.nan, np.float32), rng, 3)[1].size == 0
 
 
 def test_coordinates_match_the_originals(golden):

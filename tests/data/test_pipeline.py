@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -134,6 +135,99 @@ def test_surplus_pairs_are_drawn_anew_for_each_use():
             drawn[index].add(tuple(map(tuple, rows)))
     assert len(drawn[1]) == 1
     assert len(drawn[7]) > 3
+
+
+class Coordinates(Noise):
+    """Images of one size; depth tells the row, the teacher's map the column; one pair for each pixel of a grid."""
+
+    def __getitem__(self, index):
+        rows, columns = np.indices((60, 90)).astype(np.float32)
+        a = np.stack(np.meshgrid(np.arange(0, 60, 6), np.arange(0, 90, 6)), axis=-1).reshape(-1, 2)
+        points = np.stack([a, np.roll(a, 1, axis=0)], axis=1).astype(np.int32)
+        image = np.stack([rows, columns, rows], axis=-1).astype(np.uint8)
+        relation = np.where(points[:, 0, 0] > points[:, 1, 0], 1, -1).astype(np.int32)
+        return {"image": image, "points": points, "relation": relation, "depth": rows + 1, "teacher_depth": columns + 1}
+
+
+AUGMENTED = BatchSpec(
+    height=40,
+    width=40,
+    batch_size=2,
+    flip=True,
+    rotation=10.0,
+    scale=1.5,
+    crop="random",
+    depth=True,
+    teacher_depth=True,
+)
+
+
+def test_augmented_points_follow_their_pixels():
+    spec, source = AUGMENTED, Coordinates(4, 150)
+    batches = take(3, source, spec, seed=0)
+    assert_same(batches, take(3, source, spec, seed=0))
+    example = source[0]
+    labelled = {}
+    for (a, b), relation in zip(example["points"], example["relation"], strict=True):
+        labelled[tuple(a), tuple(b)] = relation
+    zooms = set()
+    for batch in batches:
+        for row in range(2):
+            valid = batch["valid"][row]
+            assert 0 < valid.sum() < 150
+            points, relation = batch["points"][row][valid], batch["relation"][row][valid]
+            assert (points >= 0).all()
+            assert (points < 40).all()
+            y, x = np.moveaxis(points, -1, 0)
+            image = batch["image"][row][y, x].astype(int)
+            depth, teacher = batch["depth"][row][y, x, 0], batch["teacher_depth"][row][y, x, 0]
+            known = np.isfinite(depth) & np.isfinite(teacher) & (image[..., 1] > 20) & (image[..., 0] > 20)
+            zoom = (image[..., 0] + 1)[known] / depth[known]
+            zooms.add(round(float(np.median(zoom)), 2))
+            assert np.ptp(zoom) < 0.1
+            np.testing.assert_allclose((image[..., 1] + 1)[known] / teacher[known], np.median(zoom), atol=0.06)
+            both = known.all(1)
+            assert both.any()
+            shown = (image[both, :, :2] / 6).round().astype(int) * 6
+            for (a, b), sign in zip(shown, relation[both], strict=True):
+                assert labelled[tuple(a.tolist()), tuple(b.tolist())] == sign
+    assert len(zooms) > 3
+    assert min(zooms) >= 1
+    assert max(zooms) <= 1.5
+
+
+def test_crop_alone_keeps_the_aspect_in_training_and_evaluation():
+    spec = BatchSpec(height=40, width=40, batch_size=2, crop="center")
+    source = Coordinates(2, 150)
+    example = source[0]
+    train, held_out = take(1, source, spec, seed=0)[0], next(eval_batches(source, spec))
+    middle = resize_image(example["image"][:, 15:75], 40, 40)
+    inside = ((example["points"][..., 1] >= 15) & (example["points"][..., 1] < 75)).all(1)
+    for batch in (train, held_out):
+        np.testing.assert_array_equal(batch["image"][0], middle)
+        np.testing.assert_array_equal(batch["valid"].sum(1), inside.sum())
+    np.testing.assert_array_equal(held_out["image_size"], 60)
+    np.testing.assert_array_equal(held_out["points"][0][: inside.sum()], (example["points"] - (0, 15))[inside])
+    np.testing.assert_array_equal(held_out["relation"][0][: inside.sum()], example["relation"][inside])
+
+
+def test_pairs_sampled_from_the_map_in_each_step():
+    spec = dataclasses.replace(AUGMENTED, sampled_pairs=50, teacher_depth=False, log=1.0)
+    batches = take(2, Coordinates(4, 150), spec, seed=0)
+    assert (batches[0]["points"] != batches[1]["points"]).any()
+    for batch in batches:
+        assert batch["valid"].all()
+        for row in range(2):
+            y, x = np.moveaxis(batch["points"][row], -1, 0)
+            difference = np.subtract(*np.moveaxis(batch["depth"][row][y, x, 0], -1, 0))
+            expected = np.where(np.abs(difference) < np.log(1.02), 0, np.sign(difference))
+            np.testing.assert_array_equal(batch["relation"][row], expected)
+    without_maps = dataclasses.replace(spec, depth=False, log=0.0)
+    batch = take(1, Coordinates(4, 150), without_maps, seed=0)[0]
+    np.testing.assert_array_equal(batch["points"], batches[0]["points"])
+    assert "depth" not in batch
+    held_out = next(eval_batches(Coordinates(2, 150), without_maps))
+    assert held_out["points"].shape[1] == 150
 
 
 def test_log_maps():

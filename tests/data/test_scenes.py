@@ -4,7 +4,7 @@ import pytest
 
 from mdepth_jax import metrics
 from mdepth_jax.data.scenery.raycast import FAR
-from mdepth_jax.data.scenes import Scenes, draw_pairs
+from mdepth_jax.data.scenes import Scenes
 from mdepth_jax.errors import UserError
 
 
@@ -81,15 +81,3 @@ def test_index_out_of_range_and_unknown_split():
             scenes[index]
     with pytest.raises(UserError, match=r"'val'.*validation"):
         Scenes(2, 12, 16, split="val")
-
-
-def test_pairs_of_a_flat_image_are_missing_and_those_of_a_step_are_exact():
-    rng = np.random.default_rng(0)
-    points, relation = draw_pairs(np.ones((8, 10), np.float32), rng, 6)
-    assert points.shape == (0, 2, 2)
-    assert relation.shape == (0,)
-    step = np.where(np.arange(10) < 5, 1, 3).astype(np.float32) * np.ones((8, 1), np.float32)
-    points, relation = draw_pairs(step, rng, 50)
-    assert len(relation) == 50
-    np.testing.assert_array_equal(relation, np.where(points[:, 0, 1] >= 5, 1, -1))
-    assert draw_pairs(step, rng, 50, min_ratio=3.5)[1].size == 0

@@ -72,7 +72,7 @@ def test_open_source_finds_the_form(folder):
 
 
 def test_open_source_names_what_is_missing(folder, tmp_path):
-    with pytest.raises(UserError, match=r"neither pairs_test\.csv nor test\.csv"):
+    with pytest.raises(UserError, match=r"holds no pairs_test\.csv, test\.csv or test\.txt"):
         open_source(folder, "test")
     with pytest.raises(UserError, match="no such file or folder"):
         open_source(folder / "nowhere", "train")

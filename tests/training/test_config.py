@@ -42,6 +42,8 @@ def test_overlay_names_the_key(groups, message):
         ("data.batch_size", 0),
         ("train.epochs", -1),
         ("data.root", ""),
+        ("data.crop", "left"),
+        ("data.scale", 0.5),
     ],
 )
 def test_check_names_the_key(key, value):

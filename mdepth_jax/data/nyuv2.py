@@ -1,0 +1,139 @@
+"""NYU Depth V2 (Silberman et al. 2012, "Indoor Segmentation and Support Inference from RGBD Images").
+
+Two forms: the labelled set (795 training and 654 test frames), prepared by `Nyuv2`, and the 48k frames of
+TFDS's own `nyu_depth_v2`, read by `TfdsNyuv2`.
+"""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+import tensorflow_datasets as tfds
+
+from mdepth_jax.data.folder import DepthFolder
+from mdepth_jax.data.frames import Frame
+from mdepth_jax.data.hdf5 import find_dataset, open_hdf5
+from mdepth_jax.data.images import encode, read_bytes
+from mdepth_jax.data.pairs import NO_PAIRS
+from mdepth_jax.data.records import RawSource
+from mdepth_jax.data.sources import Maps
+from mdepth_jax.data.types import Example
+from mdepth_jax.errors import UserError
+
+EIGEN_CROP = slice(45, 471), slice(41, 601)
+"""Rows and columns of a 480x640 frame that are scored: without the white frame of the sensor (Eigen et al. 2014)."""
+
+_MAT = "nyu_depth_v2_labeled.mat"
+_MILLIMETRES = 1000
+
+
+class Nyuv2(DepthFolder):
+    """The labelled set, prepared like every `DepthBuilder`.
+
+    From the official `.mat` file or from a folder of frames. Of the file, `depths` is taken, the depth whose holes
+    are filled, in millimetres; frames are named by their index from 0, `images/0000.png` to `images/1448.png`, also in
+    lists of splits. Of a folder, maps are kept as they are: `data.depth_scale` gives their unit.
+
+    Pairs are drawn inside of `EIGEN_CROP`.
+    """
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
+Get {_MAT} and splits.mat from https://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html into one folder (no
+checksums given; train.txt and test.txt may stand for splits.mat), or put the frames into images/<name>.jpg and
+depth/<name>.png with train.txt and test.txt, one <name> per line."""
+    CROP = EIGEN_CROP
+    SIZE = (480, 640)
+
+    def open_splits(self, source: Path) -> dict[str, RawSource]:
+        """Finds the frames of the official split."""
+        mat = source / _MAT
+        if not mat.is_file():
+            if not list(source.glob("*.txt")):
+                raise self.layout_error(source, f"{_MAT} and no train.txt")
+            return super().open_splits(source)
+        with open_hdf5(mat) as file:
+            depths, images = find_dataset(file, "depths"), find_dataset(file, "images")
+            count = len(depths)
+            if depths.shape != (count, 640, 480) or images.shape != (count, 3, 640, 480):
+                raise UserError(f"{mat}: images {images.shape} and depths {depths.shape}; give the publisher's file")
+        load = functools.partial(_load, mat)
+        return {split: self.frames(mat, indices, load) for split, indices in _read_splits(source, count).items()}
+
+
+def _read_splits(source: Path, count: int) -> dict[str, list[int]]:
+    """The indices from 0 of each split of the `.mat` file."""
+    file = source / "splits.mat"
+    if file.is_file():
+        try:
+            splits = scipy.io.loadmat(file)
+            indices = {split: (splits[f"{split}Ndxs"].ravel() - 1).tolist() for split in ("train", "test")}
+        except (scipy.io.matlab.MatReadError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+            raise UserError(f"{file}: not the official split ({error}); give the publisher's file") from None
+    else:
+        lists = [source / "train.txt", source / "test.txt"]
+        missing = [path.name for path in lists if not path.is_file()]
+        if missing:
+            raise UserError(f"{source}: holds neither splits.mat nor {missing[0]}; add the official split")
+        try:
+            indices = {path.stem: [int(name) for name in read_bytes(path).split()] for path in lists}
+        except ValueError as error:
+            raise UserError(
+                f"{source}: a list of a split must hold frame indices from 0, one a line ({error})"
+            ) from None
+    for split, chosen in indices.items():
+        if not chosen or not all(0 <= index < count for index in chosen):
+            raise UserError(f"{source}: the split {split!r} does not fit the {count} frames of {_MAT}; correct it")
+    return indices
+
+
+def _load(mat: Path, index: int) -> Frame:
+    with open_hdf5(mat) as file:
+        image, depth = find_dataset(file, "images")[index].T, find_dataset(file, "depths")[index].T
+    name = f"images/{index:04d}.png"
+    if not (np.isfinite(depth).all() and depth.min() >= 0):
+        raise UserError(f"{mat}: {name}: depth is negative or not finite; give the publisher's file")
+    millimetres = np.clip(np.round(depth * _MILLIMETRES), 0, 65535).astype(np.uint16)
+    return Frame(name, encode(np.ascontiguousarray(image)), encode(millimetres))
+
+
+class TfdsNyuv2:
+    """A split of TFDS's own `nyu_depth_v2`; a `Source` without pairs.
+
+    Args:
+        directory: The folder that holds `dataset_info.json`.
+        split: "train" or "validation", or a part of it such as `train[:90%]`.
+        maps: If `maps.depth` is not None, depth is read, in metres whatever its value: TFDS holds no codes.
+
+    Raises:
+        UserError: There is no such split, it lacks random access, or a teacher's maps are wanted.
+    """
+
+    max_pairs = 0
+
+    def __init__(self, directory: Path, split: str, *, maps: Maps):
+        builder = tfds.builder_from_directory(directory)
+        if split.split("[")[0] not in builder.info.splits:
+            raise UserError(
+                f"{directory}: holds no split {split!r}; choose one of {', '.join(sorted(builder.info.splits))}"
+            )
+        if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
+            raise UserError(
+                f"{directory}: has no random access; prepare it by `tfds build nyu_depth_v2 --file_format=array_record`"
+            )
+        if maps.teacher_depth is not None:
+            raise UserError(f"{directory}: holds no teacher's maps; switch them off or give the teacher as a run")
+        self.maps = maps
+        self._records = builder.as_data_source(split)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> Example:
+        raw = self._records[index]
+        points, relation = NO_PAIRS
+        example = Example(image=raw["image"], points=points, relation=relation)
+        if self.maps.depth is not None:
+            depth = raw["depth"].astype(np.float32)
+            example["depth"] = np.where(depth > 0, depth, np.float32(np.nan))
+        return example

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from mdepth_jax.data.loading import batch_spec, open_data
+from mdepth_jax.data.pairs import ImagePairs, write_pairs
+from mdepth_jax.training import config as configuration
+
+AUGMENTATION = {"scale": 1.5, "rotation": 5.0, "crop": "random", "flip": True, "jitter": 0.4, "sampled_pairs": 30}
+
+
+@pytest.fixture
+def folder(tmp_path, ramp):
+    """Four images with one pair and depth, for training and the test."""
+    for kind in ("images", "depth"):
+        (tmp_path / kind).mkdir()
+    points = np.array([[[5, 2], [5, 57]]], np.int32)
+    entries = []
+    for number in range(4):
+        image, depth = ramp(40, 60, number)
+        Image.fromarray(image).save(tmp_path / f"images/{number}.png")
+        Image.fromarray(depth).save(tmp_path / f"depth/{number}.png")
+        entries.append(ImagePairs(f"images/{number}.png", points, -np.ones(1, np.int32), (40, 60), 0))
+    for split in ("train", "test"):
+        write_pairs(tmp_path / f"pairs_{split}.csv", entries)
+    return tmp_path
+
+
+def config(folder, **data):
+    size = {"height": 16, "width": 20, "batch_size": 2}
+    return configuration.overlay(data={"root": str(folder)} | size | data, loss={"terms": "ranking"})
+
+
+def test_every_key_of_the_augmentation_reaches_the_batches(folder):
+    spec = batch_spec(config(folder, **AUGMENTATION))
+    assert {key: getattr(spec, key) for key in AUGMENTATION} == AUGMENTATION
+    data, _ = open_data(config(folder, **AUGMENTATION))
+    batch = next(data.train(0))
+    assert batch["points"].shape == (2, 30, 2, 2)
+    assert batch["valid"].all()
+    assert "depth" not in batch
+    a, b = np.moveaxis(batch["points"][..., 1], -1, 0)
+    turned = np.sign(a - b) * batch["relation"]  # depth grows with the column, or falls where the image is mirrored
+    for row in turned:
+        assert abs(row.sum()) > 0.8 * np.abs(row).sum()
+    held_out = next(iter(data.evaluate()))
+    np.testing.assert_array_equal(held_out["image_size"], [[40, 50]] * 2)
+    assert held_out["valid"].shape == (2, 1)
+    assert not held_out["valid"].any()  # the crop has 5 of 60 columns on either side
+
+
+def test_without_augmentation_pairs_are_the_labelled_ones(folder):
+    data, _ = open_data(config(folder))
+    batch = next(data.train(0))
+    np.testing.assert_array_equal(batch["points"], [[[[1, 0], [1, 18]]]] * 2)
+    held_out = next(iter(data.evaluate()))
+    np.testing.assert_array_equal(held_out["points"], [[[[5, 2], [5, 57]]]] * 2)
+    np.testing.assert_array_equal(held_out["image_size"], [[40, 60]] * 2)

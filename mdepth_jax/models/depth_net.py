@@ -77,15 +77,16 @@ def default_config() -> ConfigDict:
     """Gives the paper's network: what `build_model` and `save_weights` read."""
     return ConfigDict(
         {
-            "encoder": "mobilenet_v2",
+            "encoder": "mobilenet_v2",  # a name of `ENCODERS`
             "width": 1.0,  # multiplier of the encoder's widths
+            "norm_epsilon": 1e-5,  # of the encoder's batch normalisation; weights from TensorFlow need 1e-3
             "preprocessing": "tensorflow",  # input scaling and padding: "tensorflow" | "torchvision"
-            "decoder": "fbnet",
+            "decoder": "fbnet",  # "fbnet" | "nnconv5", which reads none of the fields marked (fbnet) and has no heads
             "kernel": 5,
-            "expansion": 2.0,
-            "fusion": "concat",  # of the skips: "concat" | "add"
-            "last_layer": "upsample",  # "upsample" (x112 in the paper) | "block" (at full resolution)
-            "heads": 2,  # intermediate predictions, in training only
+            "expansion": 2.0,  # (fbnet)
+            "fusion": "concat",  # of the skips: "concat" | "add" (fbnet)
+            "last_layer": "upsample",  # "upsample" (x112 in the paper) | "block" (at full resolution) (fbnet)
+            "heads": 2,  # intermediate predictions, in training only; 0 with nnconv5
             "output_bias": 0.0,  # what an untrained network predicts on average
             "output_scale": 1.0,  # of the last layer's initial kernel, 1 is He's; small: it predicts just the bias
             "dtype": "float32",  # of the computation: "float32" | "bfloat16"
@@ -98,11 +99,11 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
     """Builds the network that a configuration describes.
 
     Args:
-        config: Has the fields of `default_config`; see also `FBNetDecoder` and `DepthNet`.
+        config: Has the fields of `default_config`; see also `DepthNet`, `FBNetDecoder` and `NNConv5Decoder`.
         rngs: Seeds of the initialisation.
 
     Raises:
-        UserError: A field has none of the values to choose from.
+        UserError: A field has none of the values to choose from, or the encoder or the decoder cannot follow it.
     """
     choices: dict[str, Collection] = {
         "encoder": ENCODERS,
@@ -118,19 +119,22 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
         value = getattr(config, key)
         if value not in allowed:
             raise UserError(f"config.model.{key} is {value!r}; choose one of {', '.join(map(repr, allowed))}")
-    for key in ("width", "expansion"):
+    for key in ("width", "expansion", "norm_epsilon"):
         if not getattr(config, key) > 0:
             raise UserError(f"config.model.{key} is {getattr(config, key)!r}; it must be positive")
-    encoder = ENCODERS[config.encoder](config.width, PREPROCESSING[config.preprocessing][2], rngs=rngs)
-    decoder = DECODERS[config.decoder](
-        encoder.widths,
-        kernel_size=config.kernel,
-        expansion=config.expansion,
-        fusion=config.fusion,
-        last_layer=config.last_layer,
-        heads=config.heads,
-        output_bias=config.output_bias,
-        output_scale=config.output_scale,
-        rngs=rngs,
-    )
+    options = {
+        "kernel_size": config.kernel,
+        "output_bias": config.output_bias,
+        "output_scale": config.output_scale,
+    }
+    if config.decoder == "fbnet":
+        options |= {key: getattr(config, key) for key in ("expansion", "fusion", "last_layer", "heads")}
+    elif config.heads:
+        raise UserError(f"config.model.heads is {config.heads}; the decoder {config.decoder} has none: set it to 0")
+    try:
+        encoder = ENCODERS[config.encoder](config.width, PREPROCESSING[config.preprocessing][2], rngs=rngs)
+    except ValueError as error:
+        raise UserError(f"config.model.width is {config.width}; {error}") from error
+    encoder.set_attributes(epsilon=config.norm_epsilon)
+    decoder = DECODERS[config.decoder](encoder.widths, rngs=rngs, **options)
     return DepthNet(encoder, decoder, config.preprocessing, jnp.dtype(config.dtype))

@@ -4,6 +4,7 @@ import os
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models.layers import BatchNorm
 
 NORM_TENSORS = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
-CONV_TENSORS = {"weight": "kernel"}
+CONV_TENSORS = {"weight": "kernel", "bias": "bias"}
 
 
 def load_pretrained(model: Any, path: str | os.PathLike) -> None:
@@ -37,7 +38,7 @@ def load_pretrained(model: Any, path: str | os.PathLike) -> None:
         for name, tensor in _read(pathlib.Path(path)).items()
         if not name.startswith("classifier.") and not name.endswith(".num_batches_tracked")
     }
-    variables = _named_variables(model.encoder)
+    variables = named_variables(model.encoder.named_layers())
     for names, complaint in (
         (variables.keys() - tensors.keys(), "is missing"),
         (tensors.keys() - variables.keys(), "has no place in this encoder"),
@@ -51,11 +52,13 @@ def load_pretrained(model: Any, path: str | os.PathLike) -> None:
         variable[...] = values[name]
 
 
-def _named_variables(encoder) -> dict[str, nnx.Variable]:
+def named_variables(named_layers: Iterable[tuple[str, nnx.Module]]) -> dict[str, nnx.Variable]:
+    """The variables of layers under the names of PyTorch's tensors."""
     return {
         f"{layer_name}.{tensor}": getattr(layer, attribute)
-        for layer_name, layer in encoder.named_layers()
+        for layer_name, layer in named_layers
         for tensor, attribute in (NORM_TENSORS if isinstance(layer, BatchNorm) else CONV_TENSORS).items()
+        if getattr(layer, attribute, None) is not None
     }
 
 

@@ -10,11 +10,13 @@ from ml_collections import ConfigDict
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet, build_model, count_macs, count_parameters
 from mdepth_jax.models.decoders import FBNetDecoder
-from mdepth_jax.models.layers import Conv, ConvNorm
+from mdepth_jax.models.encoders import ENCODERS
+from mdepth_jax.models.layers import BatchNorm, Conv, ConvNorm
 
 DEFAULTS = {
     "encoder": "mobilenet_v2",
     "width": 1.0,
+    "norm_epsilon": 1e-5,
     "preprocessing": "tensorflow",
     "decoder": "fbnet",
     "kernel": 5,
@@ -116,8 +118,15 @@ def test_decoder_variants(changes):
     assert np.isfinite(outputs.depth).all()
 
 
-def test_every_parameter_receives_a_gradient():
-    graph, params, stats = nnx.split(build(heads=2), nnx.Param, nnx.BatchStat)
+@pytest.mark.parametrize(
+    "changes",
+    [*({"encoder": name, "heads": 2} for name in ENCODERS), {"decoder": "nnconv5"}, {"last_layer": "block"}],
+    ids=str,
+)
+def test_every_parameter_receives_a_gradient(changes):
+    model = build(**changes)
+    model.set_attributes(implementation="lax")
+    graph, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
     image = draw_image(2, 64, 64)
 
     @jax.jit
@@ -211,8 +220,38 @@ def test_output_bias_starts_every_prediction():
         ("preprocessing", "caffe"),
         ("width", 0.0),
         ("expansion", -1.0),
+        ("norm_epsilon", 0.0),
     ],
 )
 def test_unknown_choice_names_its_key(key, value):
     with pytest.raises(UserError, match=rf"^config\.model\.{key} is .*{value}"):
         build(**{key: value})
+
+
+def test_a_field_that_the_network_cannot_follow_is_refused():
+    with pytest.raises(UserError, match=r"^config\.model\.heads is 2; the decoder nnconv5 has none: set it to 0"):
+        build(decoder="nnconv5", heads=2)
+    with pytest.raises(UserError, match=r"^config\.model\.width is 0\.75; ShuffleNetV2 comes in the widths 0\.5, 1\.0"):
+        build(encoder="shufflenet_v2", width=0.75)
+
+
+def test_epsilon_is_the_encoders():
+    model = nnx.eval_shape(lambda: build(width=0.25, norm_epsilon=1e-3))
+    parts = {"encoder": model.encoder, "decoder": model.decoder}
+    epsilons = {
+        name: {layer.epsilon for _, layer in nnx.iter_modules(part) if isinstance(layer, BatchNorm)}
+        for name, part in parts.items()
+    }
+    assert epsilons == {"encoder": {1e-3}, "decoder": {1e-5}}
+
+
+def test_nnconv5_has_no_skips_and_no_heads():
+    model = build(width=0.25, decoder="nnconv5", fusion="add", last_layer="block")
+    model.set_attributes(implementation="lax")
+    outputs = predict(model, draw_image(1, 33, 40))
+    assert outputs.depth.shape == (1, 33, 40, 1)
+    assert outputs.features.shape == (1, 17, 20, 32)
+    model.eval()
+    np.testing.assert_array_equal(
+        predict(model, draw_image(1, 33, 40)).depth, predict(model.without_heads(), draw_image(1, 33, 40)).depth
+    )

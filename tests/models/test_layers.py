@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from mdepth_jax.models.blocks import InvertedResidual
 from mdepth_jax.models.layers import (
     BatchNorm,
     Conv,
-    InvertedResidual,
     he_normal,
     round_channels,
     upsample_bilinear,

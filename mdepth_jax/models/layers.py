@@ -40,6 +40,27 @@ def upsample_bilinear(
     return jax.image.resize(x, (batch, 2 * height, 2 * width, channels), "bilinear")
 
 
+def upsample_bilinear_aligned(
+    x: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch 2*height 2*width channels"]:
+    """Doubles the size by bilinear interpolation whose first and last pixels are those of `x` (`align_corners`)."""
+    for axis in (1, 2):
+        size = x.shape[axis]
+        position = np.linspace(0, size - 1, 2 * size)
+        low = np.minimum(position.astype(int), max(size - 2, 0))
+        weight = jnp.asarray(np.expand_dims(position - low, [a for a in range(4) if a != axis]), x.dtype)
+        x = (1 - weight) * x.take(low, axis) + weight * x.take(np.minimum(low + 1, size - 1), axis)
+    return x
+
+
+def max_pool(
+    x: Float[Array, "batch height width channels"], padding: Padding
+) -> Float[Array, "batch half_height half_width channels"]:
+    """The largest of 3x3 pixels, with stride 2."""
+    pads = [pad_widths(size, 3, 2, padding) for size in x.shape[1:3]]
+    return nnx.max_pool(x, (3, 3), (2, 2), pads)
+
+
 def he_normal(rngs: nnx.Rngs, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
     """Normal with variance 2 / fan-in, for a kernel (height, width, in, out): He et al. 2015, Eq. 10.
 

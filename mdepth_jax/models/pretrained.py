@@ -4,7 +4,7 @@ import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -33,23 +33,34 @@ def load_pretrained(model: Any, path: str | os.PathLike) -> None:
     Raises:
         UserError: The file cannot be read, or a tensor is missing, unexpected, of the wrong shape or not finite.
     """
-    tensors = {
-        name: tensor
-        for name, tensor in _read(pathlib.Path(path)).items()
-        if not name.startswith("classifier.") and not name.endswith(".num_batches_tracked")
-    }
-    variables = named_variables(model.encoder.named_layers())
+    tensors = {name: t for name, t in read_tensors(pathlib.Path(path)).items() if not name.startswith("classifier.")}
+    assign_tensors(path, tensors, named_variables(model.encoder.named_layers()))
+
+
+def assign_tensors(
+    path: str | os.PathLike, tensors: Mapping[str, np.ndarray], variables: Mapping[str, nnx.Variable]
+) -> None:
+    """Gives every variable the tensor of its name, or changes nothing.
+
+    Args:
+        path: Of the file, for messages.
+        tensors: In PyTorch's layout.
+        variables: May be abstract.
+
+    Raises:
+        UserError: A tensor is missing, unexpected, of the wrong shape or not finite.
+    """
     for names, complaint in (
         (variables.keys() - tensors.keys(), "is missing"),
-        (tensors.keys() - variables.keys(), "has no place in this encoder"),
+        (tensors.keys() - variables.keys(), "has no place in this network"),
     ):
         if names:
             raise UserError(
-                f"{path}: tensor {min(names)} {complaint} ({len(names)} such); use weights of the same encoder."
+                f"{path}: tensor {min(names)} {complaint} ({len(names)} such); use weights of the same network."
             )
     values = {name: _fit(tensors[name], variables[name], f"{path}: tensor {name}") for name in variables}
     for name, variable in variables.items():
-        variable[...] = values[name]
+        variable.set_value(values[name])
 
 
 def named_variables(named_layers: Iterable[tuple[str, nnx.Module]]) -> dict[str, nnx.Variable]:
@@ -70,12 +81,21 @@ def _fit(tensor: np.ndarray, variable: nnx.Variable, where: str):
         tensor = tensor.transpose(2, 3, 1, 0)
     if tensor.shape != variable.shape:
         raise UserError(
-            f"{where} has shape {tensor.shape} (kernels as height, width, in, out), the encoder needs "
+            f"{where} has shape {tensor.shape} (kernels as height, width, in, out), the network needs "
             f"{variable.shape}; check `model.width`."
         )
     if not np.isfinite(tensor.astype(np.float32)).all():
         raise UserError(f"{where} holds NaN or infinity; get the file again.")
     return jnp.asarray(tensor, variable.dtype)
+
+
+def read_tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of a `.npz` or `.safetensors` file by name, without BatchNorm's batch counters.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    return {name: tensor for name, tensor in _read(path).items() if not name.endswith("num_batches_tracked")}
 
 
 def _read(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -46,7 +46,7 @@ def test_nnconv5_equals_layers_one_after_another():
     decoder = NNConv5Decoder((4, 16), output_bias=0.5, rngs=nnx.Rngs(0))
     decoder.eval()
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 2, 3, 16)), jnp.float32)
-    outputs = apply(decoder, (None, x))
+    outputs = apply(decoder, (x, x))
     assert outputs.auxiliary == ()
     assert outputs.features.shape == (2, 32, 48, 32)
 
@@ -61,4 +61,4 @@ def test_nnconv5_equals_layers_one_after_another():
 @pytest.mark.parametrize("bias", [-3.0, 3.0])
 def test_nnconv5_is_linear_at_its_end(bias):
     decoder = NNConv5Decoder((4, 16), output_bias=bias, output_scale=0.0, rngs=nnx.Rngs(0))
-    np.testing.assert_array_equal(apply(decoder, (None, jnp.ones((1, 1, 1, 16)))).depth, jnp.full((1, 32, 32, 1), bias))
+    np.testing.assert_array_equal(apply(decoder, (jnp.ones((1, 1, 1, 16)),)).depth, jnp.full((1, 32, 32, 1), bias))

@@ -10,9 +10,10 @@ from mdepth_jax.models.encoders.mnasnet import MNasNet
 from mdepth_jax.models.encoders.mobilenet_v1 import MobileNetV1
 from mdepth_jax.models.encoders.mobilenet_v2 import MobileNetV2
 from mdepth_jax.models.encoders.mobilenet_v3 import MobileNetV3Large
+from mdepth_jax.models.encoders.resnet import ResNet50
 from mdepth_jax.models.encoders.shufflenet_v2 import ShuffleNetV2
 
-# In the order of the paper's Table 1.
+# In the order of the paper's Table 1, and the teacher's.
 ENCODERS: Mapping[str, Callable[..., Any]] = {
     "shufflenet_v2": ShuffleNetV2,
     "mnasnet": MNasNet,
@@ -24,6 +25,7 @@ ENCODERS: Mapping[str, Callable[..., Any]] = {
     "mixnet_m": MixNetM,
     "mixnet_s": MixNetS,
     "mobilenet_v1": MobileNetV1,
+    "resnet50": ResNet50,
 }
 
 __all__ = [
@@ -37,5 +39,6 @@ __all__ = [
     "MobileNetV1",
     "MobileNetV2",
     "MobileNetV3Large",
+    "ResNet50",
     "ShuffleNetV2",
 ]

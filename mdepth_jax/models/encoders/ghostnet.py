@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 
 from mdepth_jax.models.blocks import BiasedHead, SqueezeExcite
 from mdepth_jax.models.depthwise import Padding
-from mdepth_jax.models.encoders.inverted_residuals import conv_norm_layers, squeeze_excite_layers
 from mdepth_jax.models.layers import Activation, Conv, ConvNorm, DepthwiseConv, round_channels
+from mdepth_jax.models.naming import conv_norm_layers, squeeze_excite_layers
 
 # Stages of blocks: kernel size, middle width, output width, squeeze-excite ratio, stride.
 STAGES = (

@@ -9,7 +9,8 @@ from jaxtyping import Array, Float
 
 from mdepth_jax.models.blocks import BiasedHead, FusedResidual, InvertedResidual, SqueezeExcite
 from mdepth_jax.models.depthwise import Padding
-from mdepth_jax.models.layers import Activation, Conv, ConvNorm, MixedConv, round_channels
+from mdepth_jax.models.layers import Activation, Conv, ConvNorm, round_channels
+from mdepth_jax.models.naming import conv_norm_layers, squeeze_excite_layers
 
 Block = InvertedResidual | FusedResidual | ConvNorm
 
@@ -159,19 +160,3 @@ def block_layers(prefix: str, block: Block) -> Iterator[tuple[str, nnx.Module]]:
         yield from conv_norm_layers(f"{prefix}.{name}", f"{prefix}.bn{number}", part)
     if isinstance(block, InvertedResidual) and block.squeeze_excite is not None:
         yield from squeeze_excite_layers(f"{prefix}.se", block.squeeze_excite)
-
-
-def squeeze_excite_layers(prefix: str, layer: SqueezeExcite) -> Iterator[tuple[str, nnx.Module]]:
-    """The two convolutions under timm's names."""
-    yield f"{prefix}.conv_reduce", layer.reduce
-    yield f"{prefix}.conv_expand", layer.expand
-
-
-def conv_norm_layers(conv_name: str, norm_name: str, layer: ConvNorm | BiasedHead) -> Iterator[tuple[str, nnx.Module]]:
-    """Convolution and normalisation, if any; the parts of a mixed convolution are numbered."""
-    if isinstance(layer.conv, MixedConv):
-        yield from ((f"{conv_name}.{index}", part) for index, part in enumerate(layer.conv.parts))
-    else:
-        yield conv_name, layer.conv
-    if isinstance(layer, ConvNorm):
-        yield norm_name, layer.norm

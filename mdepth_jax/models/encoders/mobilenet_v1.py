@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 
 from mdepth_jax.models.blocks import SeparableConv
 from mdepth_jax.models.depthwise import Padding
-from mdepth_jax.models.encoders.inverted_residuals import conv_norm_layers
 from mdepth_jax.models.layers import Conv, ConvNorm, round_channels
+from mdepth_jax.models.naming import conv_norm_layers
 
 # Output width, stride.
 BLOCKS = (

@@ -6,8 +6,9 @@ from functools import partial
 from flax import nnx
 
 from mdepth_jax.models.blocks import InvertedResidual
-from mdepth_jax.models.encoders.inverted_residuals import InvertedResidualEncoder, Stage, Table, conv_norm_layers
+from mdepth_jax.models.encoders.inverted_residuals import InvertedResidualEncoder, Stage, Table
 from mdepth_jax.models.layers import round_channels
+from mdepth_jax.models.naming import conv_norm_layers
 
 Row = partial(Stage, activation=nnx.relu6)
 

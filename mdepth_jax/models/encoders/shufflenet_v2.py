@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mdepth_jax.models.depthwise import Padding, pad_widths
-from mdepth_jax.models.encoders.inverted_residuals import conv_norm_layers
-from mdepth_jax.models.layers import Conv, ConvNorm, DepthwiseConv
+from mdepth_jax.models.depthwise import Padding
+from mdepth_jax.models.layers import Conv, ConvNorm, DepthwiseConv, max_pool
+from mdepth_jax.models.naming import conv_norm_layers
 
 # Width multiplier: output widths of stages 2, 3, 4 and of the head.
 WIDTHS = {
@@ -119,8 +119,7 @@ class ShuffleNetV2(nnx.Module):
         """Gives features at strides 2, 4, 8, 16, 32, and the head's at stride 32."""
         x = self.stem(image)
         features = [x]
-        pads = [pad_widths(size, 3, 2, self.padding) for size in x.shape[1:3]]
-        x = nnx.max_pool(x, (3, 3), (2, 2), pads)
+        x = max_pool(x, self.padding)
         features.append(x)
         for stage in self.stages:
             for unit in stage:

@@ -1,36 +1,18 @@
-"""Decoders: from the six features of an encoder to a map of depth.
+"""The FBNet decoder: inverted residual blocks that up-sample, with skips from the encoder."""
 
-FBNet's inverted residual blocks with skips from the encoder, and FastDepth's NNConv5 without skips.
-"""
-
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mdepth_jax.models.blocks import InvertedResidual, SeparableConv
-from mdepth_jax.models.depthwise import upsample_nearest
-from mdepth_jax.models.layers import Conv, round_channels, upsample_bilinear
+from mdepth_jax.models.blocks import InvertedResidual
+from mdepth_jax.models.decoders.outputs import DepthOutputs, predictor
+from mdepth_jax.models.layers import round_channels, upsample_bilinear
 
 Fusion = Literal["concat", "add"]
 LastLayer = Literal["upsample", "block"]
-
-
-class DepthOutputs(NamedTuple):
-    """What a depth network gives for a batch of images.
-
-    Attributes:
-        depth: Relative depth at the size of the image: larger is farther, no unit, any real value. float32.
-        auxiliary: In training mode one more such map per intermediate head, coarse to fine; else empty.
-        features: The finest decoder features at half the size of the image.
-    """
-
-    depth: Float[Array, "batch height width 1"]
-    auxiliary: tuple[Float[Array, "batch height width 1"], ...]
-    features: Float[Array, "batch half_height half_width channels"]
 
 
 def up_block(in_channels: int, out_channels: int, kernel_size: int, expansion: float, **options) -> InvertedResidual:
@@ -77,17 +59,6 @@ class Head(nnx.Module):
         for block in self.blocks:
             x = block(x)
         return upsample_bilinear(self.predict(x).astype(jnp.float32))
-
-
-def predictor(in_channels: int, bias: float, scale: float, **options) -> Conv:
-    """The last 1x1 convolution.
-
-    Its input holds a skip as strong as the encoder's weights make it: with ImageNet's, He's initialisation starts far
-    from any target. A `scale` below 1 shrinks it, so that the network starts by predicting about `bias` everywhere.
-    """
-    conv = Conv(in_channels, 1, bias=bias, **options)
-    conv.kernel[...] = scale * conv.kernel[...]
-    return conv
 
 
 class FBNetDecoder(nnx.Module):
@@ -171,50 +142,3 @@ class FBNetDecoder(nnx.Module):
         else:
             depth = self.predict(self.last(x)).astype(jnp.float32)
         return DepthOutputs(depth, auxiliary, x)
-
-
-class NNConv5Decoder(nnx.Module):
-    """Five separable convolutions with nearest up-sampling, and a linear 1x1 prediction; no skips (Wofk et al. 2019).
-
-    The decoder of the paper's Table 1. Unlike FastDepth's, whose last layer is normalised and rectified, it can predict
-    below zero. The prediction is made before the last up-sampling, which repeats pixels: the values are the same.
-
-    Args:
-        widths: Of the encoder's features; only the last is read.
-        kernel_size: Of the depthwise convolutions.
-        output_bias: Initial bias of the prediction.
-        output_scale: Of the initial kernel of the prediction, see `predictor`.
-        param_dtype: Of the parameters.
-        rngs: Seeds of the initialisation.
-    """
-
-    stage_widths = (512, 256, 128, 64, 32)
-
-    def __init__(
-        self,
-        widths: Sequence[int],
-        kernel_size: int = 5,
-        output_bias: float = 0.0,
-        output_scale: float = 1.0,
-        *,
-        param_dtype=jnp.float32,
-        rngs: nnx.Rngs,
-    ):
-        options = {"param_dtype": param_dtype, "rngs": rngs}
-        ins = widths[-1], *self.stage_widths
-        self.blocks = nnx.List(
-            SeparableConv(*channels, kernel_size, upsample=stage > 0, **options)
-            for stage, channels in enumerate(itertools.pairwise(ins))
-        )
-        self.heads = nnx.List[Head]()
-        self.predict = predictor(self.stage_widths[-1], output_bias, output_scale, **options)
-
-    def __call__(self, features: tuple[Float[Array, "batch _ _ _"], ...]) -> DepthOutputs:
-        """Decodes the encoder's last feature."""
-        x = features[-1]
-        for block in self.blocks:
-            x = block(x)
-        return DepthOutputs(upsample_nearest(self.predict(x).astype(jnp.float32)), (), x)
-
-
-DECODERS: Mapping[str, Callable[..., Any]] = {"nnconv5": NNConv5Decoder, "fbnet": FBNetDecoder}

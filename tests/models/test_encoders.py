@@ -159,6 +159,7 @@ def test_training_mode_golden(golden, x64, name):
     for key, feature in zip(STRIDES, features, strict=False):
         assert_samples(nchw(feature), golden_of(case, key), 1e-6)
 
+    assert all(np.isfinite(leaf).all() and np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradients))
     nnx.update(encoder, gradients, statistics)  # from here on the variables hold gradients and new statistics
     for place in ("first", "middle", "last"):
         kernel = variables[str(case[f"grad_{place}_name"])]

@@ -93,7 +93,7 @@ def default_config() -> ConfigDict:
             "output_bias": 0.0,  # what an untrained network predicts on average
             "output_scale": 1.0,  # of the last layer's initial kernel, 1 is He's; small: it predicts just the bias
             "dtype": "float32",  # of the computation: "float32" | "bfloat16"
-            "pretrained": "",  # encoder weights with torchvision names, .npz or .safetensors
+            "pretrained": "",  # encoder weights, .npz or .safetensors, see `load_pretrained`
         }
     )
 

@@ -21,13 +21,14 @@ CONV_TENSORS = {"weight": "kernel", "bias": "bias"}
 
 
 def load_pretrained(model: Any, path: str | os.PathLike) -> None:
-    """Reads ImageNet weights under torchvision's names into the encoder of `model`, in place.
+    """Reads ImageNet weights under their public names into the encoder of `model`, in place.
 
     The padding and the image scaling that the weights were trained with are the model's `preprocessing`. A
     classifier and BatchNorm's batch counters are left out. Nothing changes unless every tensor fits.
 
     Args:
-        model: Has an `encoder` whose `named_layers()` gives torchvision's name of every layer.
+        model: Has an `encoder` whose `named_layers()` gives the public name of every layer: torchvision's of
+            MobileNetV2, ShuffleNetV2 and ResNet-50, FastDepth's of MobileNetV1, timm's of the others.
         path: `.npz` or `.safetensors`; kernels in PyTorch's order (out, in, height, width).
 
     Raises:

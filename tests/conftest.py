@@ -31,18 +31,20 @@ GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 @pytest.fixture
 def golden():
-    """Loads the cases of one golden file: `golden("a1_diw_ranking")` gives a list of dicts of arrays."""
+    """Loads the cases of one golden file: `golden("a1_diw_ranking")` gives a list of dicts of arrays.
+
+    What the file says of all cases stands in each of them.
+    """
 
     def load(name: str) -> list[dict[str, np.ndarray]]:
         with np.load(GOLDEN / f"{name}.npz") as file:
             arrays = dict(file)
-        cases = [
-            {key[4:]: value for key, value in arrays.items() if key.startswith(f"c{number:02d}_")}
-            for number in range(int(arrays["n_cases"]))
-        ]
+        prefixes = [f"c{number:02d}_" for number in range(int(arrays.pop("n_cases")))]
+        shared = {key: value for key, value in arrays.items() if not key.startswith(tuple(prefixes))}
+        cases = [{key[4:]: value for key, value in arrays.items() if key.startswith(prefix)} for prefix in prefixes]
         assert cases
         assert all(cases)
-        return cases
+        return [shared | case for case in cases]
 
     return load
 

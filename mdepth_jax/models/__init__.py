@@ -6,7 +6,7 @@ from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 from mdepth_jax.models.discriminator import Discriminator, SpectralVector
 from mdepth_jax.models.encoders import ENCODERS
 from mdepth_jax.models.pretrained import load_pretrained
-from mdepth_jax.models.teachers import TEACHERS, load_teacher
+from mdepth_jax.models.teachers import TEACHERS, load_encdecresnet, load_teacher
 from mdepth_jax.models.weights import load_weights, save_weights
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "count_macs",
     "count_parameters",
     "default_config",
+    "load_encdecresnet",
     "load_pretrained",
     "load_teacher",
     "load_weights",

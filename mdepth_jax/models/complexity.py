@@ -1,11 +1,16 @@
-"""Size and cost of a network, as the paper's tables count them."""
+"""Size, cost and field of view of a network, as the paper's tables count them; no weights are needed."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.extend.core import Literal
+
+# Receptive field, and distance of neighbours in pixels of the image.
+ONE_PIXEL = 1, 1
 
 
 def count_parameters(model: Any) -> int:
@@ -18,24 +23,84 @@ def count_macs(model: nnx.Module, height: int, width: int) -> int:
     """Multiply-adds of all convolutions for one image in evaluation mode.
 
     Args:
-        model: Takes images `[batch, height, width, 3]`.
+        model: Takes images `[batch, height, width, 3]`; may be abstract, see `nnx.eval_shape`.
         height: Of the image in pixels.
         width: Of the image in pixels.
     """
-    model = nnx.clone(model)
-    model.eval()
-    model.set_attributes(implementation="lax")
-    image = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
-    return _conv_macs(jax.make_jaxpr(lambda x: jax.tree.leaves(model(x)))(image).jaxpr)
+    return count_macs_of(model, jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32))
 
 
-def _conv_macs(jaxpr) -> int:
+def count_macs_of(module: nnx.Module, inputs: Any) -> int:
+    """As `count_macs`, for any module and its one argument, arrays or their shapes."""
     total = 0
-    for equation in jaxpr.eqns:
+    for equation in _equations(_trace(module, inputs)):
         if equation.primitive.name == "conv_general_dilated":
             kernel = equation.invars[1].aval.shape
             out_axis = equation.params["dimension_numbers"].rhs_spec[0]
             total += equation.outvars[0].aval.size * int(np.prod(kernel)) // kernel[out_axis]
-        inner = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "jaxpr"))
-        total += sum(_conv_macs(leaf.jaxpr) for leaf in inner if hasattr(leaf, "jaxpr"))
     return total
+
+
+def receptive_field(encoder: nnx.Module) -> int:
+    """Side in pixels of the square of the image that one pixel of an encoder's last feature sees.
+
+    The global averages of squeeze-excite layers are left aside.
+
+    Args:
+        encoder: Takes images `[batch, height, width, 3]`; may be abstract, see `nnx.eval_shape`.
+    """
+    jaxpr = _trace(encoder, jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32))
+    field, _ = _fields(jaxpr, [ONE_PIXEL] * len(jaxpr.invars))[-1]
+    return field
+
+
+def _trace(module: nnx.Module, inputs: Any) -> Any:
+    """The program of a module in evaluation mode, with XLA's convolutions."""
+    module = nnx.clone(module)
+    module.eval()
+    module.set_attributes(implementation="lax")
+    graph, variables = nnx.split(module)
+    return jax.make_jaxpr(lambda v, x: jax.tree.leaves(nnx.merge(graph, v)(x)))(variables, inputs).jaxpr
+
+
+def _inner(equation) -> list[Any]:
+    """The programs that an equation calls."""
+    leaves = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns"))
+    return [getattr(leaf, "jaxpr", leaf) for leaf in leaves if hasattr(leaf, "eqns")]
+
+
+def _equations(jaxpr) -> Iterator[Any]:
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in _inner(equation):
+            yield from _equations(inner)
+
+
+def _fields(jaxpr, inputs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Receptive field and distance of neighbours of every output of a program."""
+    known = dict(zip(jaxpr.invars, inputs, strict=True))
+
+    def read(variable):
+        return ONE_PIXEL if isinstance(variable, Literal) else known.get(variable, ONE_PIXEL)
+
+    for equation in jaxpr.eqns:
+        arguments = [read(variable) for variable in equation.invars]
+        field, step = max(arguments, default=ONE_PIXEL)
+        size, stride = _window(equation)
+        outputs = [(field + (size - 1) * step, step * stride)] * len(equation.outvars)
+        for inner in _inner(equation):
+            if len(inner.invars) == len(arguments):
+                outputs = _fields(inner, arguments)
+        known |= zip(equation.outvars, outputs, strict=True)
+    return [read(variable) for variable in jaxpr.outvars]
+
+
+def _window(equation) -> tuple[int, int]:
+    """Size and stride along the height of what one output pixel reads."""
+    match equation.primitive.name:
+        case "conv_general_dilated":
+            row = equation.params["dimension_numbers"].rhs_spec[2]
+            return equation.invars[1].aval.shape[row], equation.params["window_strides"][0]
+        case "reduce_window_max":
+            return equation.params["window_dimensions"][1], equation.params["window_strides"][1]
+    return 1, 1

@@ -13,13 +13,15 @@ from mdepth_jax.models.decoders import DECODERS, DepthOutputs
 from mdepth_jax.models.depthwise import Padding
 from mdepth_jax.models.encoders import ENCODERS
 
-Preprocessing = Literal["tensorflow", "torchvision"]
+Preprocessing = Literal["tensorflow", "torchvision", "redweb"]
 Image = UInt8[Array, "batch height width 3"] | Float[Array, "batch height width 3"]
 
 # Mean and deviation of RGB in 0..255 and the padding of strided convolutions: all belong to the weights.
 PREPROCESSING: dict[str, tuple[tuple[float, ...], tuple[float, ...], Padding]] = {
     "tensorflow": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5), "SAME"),
     "torchvision": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "symmetric"),
+    # Applies ImageNet's figures for R, G, B to B, G, R, as the teacher of that name was trained.
+    "redweb": ((103.53, 116.28, 123.675), (57.375, 57.12, 58.395), "symmetric"),
 }
 STRIDE = 32
 
@@ -30,8 +32,8 @@ class DepthNet(nnx.Module):
     Args:
         encoder: Gives features at strides 2, 4, 8, 16, 32 and its head's.
         decoder: Turns them into `DepthOutputs`.
-        preprocessing: Scaling of the image: to -1..1 (`"tensorflow"`) or by ImageNet's mean and deviation
-            (`"torchvision"`).
+        preprocessing: Scaling of the image: to -1..1 (`"tensorflow"`), by ImageNet's mean and deviation
+            (`"torchvision"`), or by those in the wrong order (`"redweb"`).
         dtype: Of the computation; batch statistics and predictions are float32 in any case.
     """
 
@@ -77,19 +79,21 @@ def default_config() -> ConfigDict:
     """Gives the paper's network: what `build_model` and `save_weights` read."""
     return ConfigDict(
         {
-            "encoder": "mobilenet_v2",
+            "encoder": "mobilenet_v2",  # a name of `ENCODERS`
             "width": 1.0,  # multiplier of the encoder's widths
-            "preprocessing": "tensorflow",  # input scaling and padding: "tensorflow" | "torchvision"
+            "norm_epsilon": 1e-5,  # of the encoder's batch normalisation; weights from TensorFlow need 1e-3
+            "preprocessing": "tensorflow",  # input scaling and padding: "tensorflow" | "torchvision" | "redweb"
+            # "fbnet" | "nnconv5" | "redweb"; the last two have no heads and read none of the fields marked (fbnet).
             "decoder": "fbnet",
-            "kernel": 5,
-            "expansion": 2.0,
-            "fusion": "concat",  # of the skips: "concat" | "add"
-            "last_layer": "upsample",  # "upsample" (x112 in the paper) | "block" (at full resolution)
-            "heads": 2,  # intermediate predictions, in training only
+            "kernel": 5,  # of depthwise convolutions; redweb has none
+            "expansion": 2.0,  # (fbnet)
+            "fusion": "concat",  # of the skips: "concat" | "add" (fbnet)
+            "last_layer": "upsample",  # "upsample" (x112 in the paper) | "block" (at full resolution) (fbnet)
+            "heads": 2,  # intermediate predictions, in training only; 0 with another decoder than fbnet
             "output_bias": 0.0,  # what an untrained network predicts on average
             "output_scale": 1.0,  # of the last layer's initial kernel, 1 is He's; small: it predicts just the bias
             "dtype": "float32",  # of the computation: "float32" | "bfloat16"
-            "pretrained": "",  # encoder weights with torchvision names, .npz or .safetensors
+            "pretrained": "",  # encoder weights, .npz or .safetensors, see `load_pretrained`
         }
     )
 
@@ -98,11 +102,11 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
     """Builds the network that a configuration describes.
 
     Args:
-        config: Has the fields of `default_config`; see also `FBNetDecoder` and `DepthNet`.
+        config: Has the fields of `default_config`; see also `DepthNet` and the decoders.
         rngs: Seeds of the initialisation.
 
     Raises:
-        UserError: A field has none of the values to choose from.
+        UserError: A field has none of the values to choose from, or the encoder or the decoder cannot follow it.
     """
     choices: dict[str, Collection] = {
         "encoder": ENCODERS,
@@ -118,19 +122,20 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
         value = getattr(config, key)
         if value not in allowed:
             raise UserError(f"config.model.{key} is {value!r}; choose one of {', '.join(map(repr, allowed))}")
-    for key in ("width", "expansion"):
+    for key in ("width", "expansion", "norm_epsilon"):
         if not getattr(config, key) > 0:
             raise UserError(f"config.model.{key} is {getattr(config, key)!r}; it must be positive")
-    encoder = ENCODERS[config.encoder](config.width, PREPROCESSING[config.preprocessing][2], rngs=rngs)
-    decoder = DECODERS[config.decoder](
-        encoder.widths,
-        kernel_size=config.kernel,
-        expansion=config.expansion,
-        fusion=config.fusion,
-        last_layer=config.last_layer,
-        heads=config.heads,
-        output_bias=config.output_bias,
-        output_scale=config.output_scale,
-        rngs=rngs,
-    )
+    if config.heads and config.decoder != "fbnet":
+        raise UserError(f"config.model.heads is {config.heads}; the decoder {config.decoder} has none: set it to 0")
+    options = {"output_bias": config.output_bias, "output_scale": config.output_scale}
+    if config.decoder != "redweb":
+        options["kernel_size"] = config.kernel
+    if config.decoder == "fbnet":
+        options |= {key: getattr(config, key) for key in ("expansion", "fusion", "last_layer", "heads")}
+    try:
+        encoder = ENCODERS[config.encoder](config.width, PREPROCESSING[config.preprocessing][2], rngs=rngs)
+    except ValueError as error:
+        raise UserError(f"config.model.width is {config.width}; {error}") from error
+    encoder.set_attributes(epsilon=config.norm_epsilon)
+    decoder = DECODERS[config.decoder](encoder.widths, rngs=rngs, **options)
     return DepthNet(encoder, decoder, config.preprocessing, jnp.dtype(config.dtype))

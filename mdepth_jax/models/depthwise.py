@@ -49,7 +49,7 @@ def depthwise_conv(
 
     Args:
         x: Input.
-        kernel: Of size 3 or 5 and of the dtype of `x`.
+        kernel: Of odd size and of the dtype of `x`.
         stride: 1 or 2.
         padding: See `pad_widths`.
         implementation: `"lax"` is one XLA convolution, `"shifted"` a sum of shifted products; `None` takes the

@@ -4,7 +4,8 @@ Every layer computes in the dtype of its input. Convolutions have an attribute `
 `depthwise.depthwise_conv`: `model.set_attributes(implementation="lax")` makes XLA convolutions of all of them.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,27 @@ def upsample_bilinear(
     """Doubles the size by bilinear interpolation with half-pixel centres."""
     batch, height, width, channels = x.shape
     return jax.image.resize(x, (batch, 2 * height, 2 * width, channels), "bilinear")
+
+
+def upsample_bilinear_aligned(
+    x: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch 2*height 2*width channels"]:
+    """Doubles the size by bilinear interpolation whose first and last pixels are those of `x` (`align_corners`)."""
+    for axis in (1, 2):
+        size = x.shape[axis]
+        position = np.linspace(0, size - 1, 2 * size)
+        low = np.minimum(position.astype(int), max(size - 2, 0))
+        weight = jnp.asarray(np.expand_dims(position - low, [a for a in range(4) if a != axis]), x.dtype)
+        x = (1 - weight) * x.take(low, axis) + weight * x.take(np.minimum(low + 1, size - 1), axis)
+    return x
+
+
+def max_pool(
+    x: Float[Array, "batch height width channels"], padding: Padding
+) -> Float[Array, "batch half_height half_width channels"]:
+    """The largest of 3x3 pixels, with stride 2."""
+    pads = [pad_widths(size, 3, 2, padding) for size in x.shape[1:3]]
+    return nnx.max_pool(x, (3, 3), (2, 2), pads)
 
 
 def he_normal(rngs: nnx.Rngs, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
@@ -82,7 +104,7 @@ class Conv(nnx.Module):
         shape = (kernel_size, kernel_size, in_channels, out_channels)
         self.kernel = nnx.Param(he_normal(rngs, shape, param_dtype))
         self.bias = None if bias is None else nnx.Param(jnp.full(out_channels, bias, param_dtype))
-        self.out_channels = out_channels
+        self.in_channels, self.out_channels, self.param_dtype = in_channels, out_channels, jnp.dtype(param_dtype)
         self.stride, self.padding = stride, padding
         self.implementation: Implementation | None = None
 
@@ -107,7 +129,7 @@ class DepthwiseConv(nnx.Module):
 
     Args:
         channels: Of input and output.
-        kernel_size: 3 or 5.
+        kernel_size: Odd; 3 or 5 when up-sampling.
         stride: 1 or 2.
         padding: See `depthwise.pad_widths`.
         upsample: Doubles the size first (nearest); only with stride 1.
@@ -127,7 +149,7 @@ class DepthwiseConv(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.kernel = nnx.Param(he_normal(rngs, (kernel_size, kernel_size, 1, channels), param_dtype))
-        self.out_channels = channels
+        self.in_channels, self.out_channels, self.param_dtype = channels, channels, jnp.dtype(param_dtype)
         self.stride, self.padding, self.upsample = stride, padding, upsample
         self.implementation: Implementation | None = None
 
@@ -141,8 +163,53 @@ class DepthwiseConv(nnx.Module):
         return depthwise_conv(x, kernel, self.stride, self.padding, self.implementation)
 
 
+class MixedConv(nnx.Module):
+    """Convolves every group of channels on its own: the mixed convolution of MixNet (Tan & Le 2019, section 3).
+
+    Args:
+        parts: One convolution per group; the channels of the input go to them in order.
+    """
+
+    def __init__(self, parts: Sequence[Conv] | Sequence[DepthwiseConv]):
+        self.parts = nnx.List[Conv | DepthwiseConv](parts)
+        self.out_channels = sum(part.out_channels for part in parts)
+        self.param_dtype = parts[0].param_dtype
+
+    def __call__(
+        self, x: Float[Array, "batch height width in_channels"]
+    ) -> Float[Array, "batch out_height out_width out_channels"]:
+        """Applies the layer."""
+        ends = list(itertools.accumulate(part.in_channels for part in self.parts))
+        groups = jnp.split(x, ends[:-1], axis=-1)
+        return jnp.concatenate([part(group) for part, group in zip(self.parts, groups, strict=True)], axis=-1)
+
+
+def split_channels(channels: int, groups: int) -> list[int]:
+    """Sizes of groups of channels; what is left over goes to the first (timm's rule)."""
+    return [channels // groups + (channels % groups if group == 0 else 0) for group in range(groups)]
+
+
+def pointwise_conv(in_channels: int, out_channels: int, groups: int = 1, **options) -> Conv | MixedConv:
+    """A 1x1 convolution; in several `groups`, each reads its share of the input and writes its share of the output."""
+    if groups == 1:
+        return Conv(in_channels, out_channels, **options)
+    widths = zip(split_channels(in_channels, groups), split_channels(out_channels, groups), strict=True)
+    return MixedConv([Conv(*width, **options) for width in widths])
+
+
+def depthwise_conv_layer(channels: int, kernel_size: int | tuple[int, ...], **options) -> DepthwiseConv | MixedConv:
+    """A depthwise convolution; of several kernel sizes, each has its share of the channels."""
+    if isinstance(kernel_size, int):
+        return DepthwiseConv(channels, kernel_size, **options)
+    widths = split_channels(channels, len(kernel_size))
+    return MixedConv([DepthwiseConv(*part, **options) for part in zip(widths, kernel_size, strict=True)])
+
+
 class BatchNorm(nnx.Module):
-    """Batch normalisation over all axes but the last (Ioffe & Szegedy 2015), eps 1e-5, momentum 0.9.
+    """Batch normalisation over all axes but the last (Ioffe & Szegedy 2015), momentum 0.9.
+
+    The attribute `epsilon` is 1e-5, PyTorch's; weights from TensorFlow need 1e-3, which
+    `model.set_attributes(epsilon=1e-3)` sets in all layers.
 
     Unlike `nnx.BatchNorm` it keeps statistics in full precision whatever the dtype of its input. `train()` and
     `eval()` choose between the statistics of the batch and the running ones.
@@ -183,9 +250,9 @@ class ConvNorm(nnx.Module):
         activation: `None` for a linear output.
     """
 
-    def __init__(self, conv: Conv | DepthwiseConv, activation: Activation | None = None):
+    def __init__(self, conv: Conv | DepthwiseConv | MixedConv, activation: Activation | None = None):
         self.conv = conv
-        self.norm = BatchNorm(conv.out_channels, param_dtype=conv.kernel.dtype)
+        self.norm = BatchNorm(conv.out_channels, param_dtype=conv.param_dtype)
         self.activation = activation
 
     def __call__(
@@ -194,59 +261,3 @@ class ConvNorm(nnx.Module):
         """Applies the layer."""
         y = self.norm(self.conv(x))
         return y if self.activation is None else self.activation(y)
-
-
-class InvertedResidual(nnx.Module):
-    """The block of MobileNetV2 (Sandler et al. 2018) and, up-sampling, of FBNet (`mobile_cv`'s `IRFBlock`).
-
-    1x1 - BN - activation, nearest x2 if up-sampling, depthwise - BN - activation, 1x1 - BN; the input is added
-    where the block keeps width and size.
-
-    Args:
-        in_channels: Input width.
-        mid_channels: Width between the two 1x1 convolutions.
-        out_channels: Output width.
-        kernel_size: Of the depthwise convolution.
-        stride: Of the depthwise convolution.
-        upsample: Doubles the size.
-        always_expand: Keeps the first 1x1 convolution where it would not change the width.
-        activation: Elementwise.
-        padding: See `depthwise.pad_widths`.
-        param_dtype: Of the parameters.
-        rngs: Seed of the initialisation.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        mid_channels: int,
-        out_channels: int,
-        kernel_size: int = 3,
-        *,
-        stride: int = 1,
-        upsample: bool = False,
-        always_expand: bool = False,
-        activation: Activation = nnx.relu,
-        padding: Padding = "SAME",
-        param_dtype=jnp.float32,
-        rngs: nnx.Rngs,
-    ):
-        def pointwise(inputs, outputs):
-            return Conv(inputs, outputs, param_dtype=param_dtype, rngs=rngs)
-
-        expands = always_expand or mid_channels != in_channels
-        self.expand = ConvNorm(pointwise(in_channels, mid_channels), activation) if expands else None
-        depthwise = DepthwiseConv(
-            mid_channels, kernel_size, stride, padding, upsample=upsample, param_dtype=param_dtype, rngs=rngs
-        )
-        self.depthwise = ConvNorm(depthwise, activation)
-        self.project = ConvNorm(pointwise(mid_channels, out_channels))
-        self.residual = in_channels == out_channels and stride == 1 and not upsample
-
-    def __call__(
-        self, x: Float[Array, "batch height width in_channels"]
-    ) -> Float[Array, "batch out_height out_width out_channels"]:
-        """Applies the block."""
-        y = x if self.expand is None else self.expand(x)
-        y = self.project(self.depthwise(y))
-        return x + y if self.residual else y

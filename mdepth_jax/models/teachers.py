@@ -1,5 +1,7 @@
 """Teachers: functions from images to depth and features."""
 
+import itertools
+import os
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -8,6 +10,8 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
+from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
+from mdepth_jax.models.pretrained import assign_tensors, named_variables, read_tensors
 from mdepth_jax.models.weights import load_weights
 
 TEACHERS: Mapping[str, pathlib.Path] = {"embedded": pathlib.Path(__file__).parent / "embedded_teacher.safetensors"}
@@ -25,20 +29,48 @@ class Prediction(NamedTuple):
     features: Float[Array, "batch feature_height feature_width channels"]
 
 
+def load_encdecresnet(path: str | os.PathLike) -> DepthNet:
+    """Reads the ResNet-50 network of Xian et al. 2018 with the weights that the YouTube3D project publishes.
+
+    They are those of OpenCV's channel order, blue first; the first kernel is turned, so that the network takes RGB.
+
+    Args:
+        path: The checkpoint's tensors under their PyTorch names, with or without the prefix `module.`, as `.npz` or
+            `.safetensors`.
+
+    Returns:
+        The network in evaluation mode: a larger depth is farther. It was trained at 384 x 384 pixels.
+
+    Raises:
+        UserError: The file cannot be read, or a tensor is missing, unexpected, of the wrong shape or not finite.
+    """
+    config = default_config()
+    config.update(encoder="resnet50", decoder="redweb", preprocessing="redweb", heads=0)
+    model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))
+    tensors = {name.removeprefix("module."): tensor for name, tensor in read_tensors(pathlib.Path(path)).items()}
+    encoder = ((f"resnet_model.{name}", layer) for name, layer in model.encoder.named_layers())
+    assign_tensors(path, tensors, named_variables(itertools.chain(encoder, model.decoder.named_layers())))
+    first = model.encoder.stem.conv.kernel
+    first[...] = first[...][:, :, ::-1]
+    model.eval()
+    return model
+
+
 def load_teacher(run: str, place: Callable[[Any], Any] = lambda tree: tree) -> Callable[[Any], Prediction]:
     """Makes a jitted teacher of a trained network.
 
     Args:
-        run: A name of `TEACHERS`, a run directory or a `.safetensors` file.
+        run: A name of `TEACHERS`, a run directory, a `.safetensors` file, or the published EncDecResNet as `.npz`.
         place: Puts the weights where they belong, e.g. on every device of a mesh.
 
     Returns:
         The function image `[B, H, W, 3]`, uint8 RGB -> `Prediction`; no gradient is ever taken through it.
 
     Raises:
-        UserError: As `load_weights`.
+        UserError: As `load_weights` or `load_encdecresnet`.
     """
-    model, _, _ = load_weights(TEACHERS.get(run, pathlib.Path(run)))
+    path = TEACHERS.get(run, pathlib.Path(run))
+    model = load_encdecresnet(path) if path.suffix == ".npz" else load_weights(path)[0]
     graph, variables = nnx.split(model)
     variables = place(variables)
 

@@ -44,7 +44,7 @@ def default() -> ConfigDict:
             },
             "teacher": {
                 "maps": False,  # cached maps give the pixel-wise term
-                "run": "",  # "embedded", a run directory or a .safetensors: depth (where no maps) and features
+                "run": "",  # "embedded", a run, .safetensors or .npz, see `load_teacher`: depth (if no maps), features
             },
             "loss": {
                 "terms": "auto",  # e.g. "ranking+pixelwise"; "auto" is all that the teacher allows

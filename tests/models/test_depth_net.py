@@ -1,4 +1,5 @@
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +10,13 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet, build_model, count_macs, count_parameters
-from mdepth_jax.models.decoders import FBNetDecoder
-from mdepth_jax.models.layers import Conv, ConvNorm
+from mdepth_jax.models.decoders import FBNetDecoder, NNConv5Decoder, ReDWebDecoder
+from mdepth_jax.models.layers import BatchNorm, Conv, ConvNorm
 
 DEFAULTS = {
     "encoder": "mobilenet_v2",
     "width": 1.0,
+    "norm_epsilon": 1e-5,
     "preprocessing": "tensorflow",
     "decoder": "fbnet",
     "kernel": 5,
@@ -49,10 +51,10 @@ class SmallEncoder(nnx.Module):
         return tuple(itertools.accumulate(self.layers, lambda x, layer: layer(x), initial=image))[1:]
 
 
-def build_small(preprocessing="tensorflow", dtype=jnp.float32, **changes):
+def build_small(preprocessing="tensorflow", dtype=jnp.float32, decoder=FBNetDecoder, **changes):
     rngs = nnx.Rngs(0)
     encoder = SmallEncoder(rngs)
-    model = DepthNet(encoder, FBNetDecoder(encoder.widths, rngs=rngs, **changes), preprocessing, dtype)
+    model = DepthNet(encoder, decoder(encoder.widths, rngs=rngs, **changes), preprocessing, dtype)
     model.set_attributes(implementation="lax")
     return model
 
@@ -116,8 +118,28 @@ def test_decoder_variants(changes):
     assert np.isfinite(outputs.depth).all()
 
 
-def test_every_parameter_receives_a_gradient():
-    graph, params, stats = nnx.split(build(heads=2), nnx.Param, nnx.BatchStat)
+# The tests of the encoders have the gradients of MobileNetV3 and GhostNet; MixNet-M is made of what MixNet-S is.
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(build, heads=2),
+        partial(build_small, last_layer="block", fusion="add"),
+        partial(build_small, decoder=NNConv5Decoder),
+        partial(build_small, decoder=ReDWebDecoder),
+        partial(build, encoder="shufflenet_v2"),
+        partial(build, encoder="mnasnet"),
+        partial(build, encoder="efficientnet_es"),
+        partial(build, encoder="efficientnet_b0"),
+        partial(build, encoder="mixnet_s"),
+        partial(build, encoder="mobilenet_v1"),
+        partial(build, encoder="resnet50"),
+    ],
+    ids=lambda make: "-".join(str(getattr(value, "__name__", value)) for value in make.keywords.values()),
+)
+def test_every_parameter_receives_a_gradient(make):
+    model = make()
+    model.set_attributes(implementation="lax")
+    graph, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
     image = draw_image(2, 64, 64)
 
     @jax.jit
@@ -127,7 +149,10 @@ def test_every_parameter_receives_a_gradient():
         weights = jnp.cos(jnp.arange(outputs.depth.size, dtype=jnp.float32)).reshape(outputs.depth.shape)
         return sum((prediction * weights).sum() for prediction in (outputs.depth, *outputs.auxiliary))
 
-    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient(params)):
+    gradients = gradient(params)
+    if isinstance(model.decoder, ReDWebDecoder):  # the published network has a bias before a normalisation
+        del gradients["decoder"]["smooth"]["conv"]["bias"]
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradients):
         assert np.isfinite(leaf).all(), path
         assert np.abs(leaf).max() > 0, path
 
@@ -211,8 +236,47 @@ def test_output_bias_starts_every_prediction():
         ("preprocessing", "caffe"),
         ("width", 0.0),
         ("expansion", -1.0),
+        ("norm_epsilon", 0.0),
     ],
 )
 def test_unknown_choice_names_its_key(key, value):
     with pytest.raises(UserError, match=rf"^config\.model\.{key} is .*{value}"):
         build(**{key: value})
+
+
+def test_a_field_that_the_network_cannot_follow_is_refused():
+    with pytest.raises(UserError, match=r"^config\.model\.heads is 2; the decoder nnconv5 has none: set it to 0"):
+        build(decoder="nnconv5", heads=2)
+    with pytest.raises(UserError, match=r"^config\.model\.width is 0\.75; ShuffleNetV2 comes in the widths 0\.5, 1\.0"):
+        build(encoder="shufflenet_v2", width=0.75)
+
+
+def test_epsilon_is_the_encoders():
+    model = nnx.eval_shape(lambda: build(width=0.25, norm_epsilon=1e-3))
+    parts = {"encoder": model.encoder, "decoder": model.decoder}
+    epsilons = {
+        name: {layer.epsilon for _, layer in nnx.iter_modules(part) if isinstance(layer, BatchNorm)}
+        for name, part in parts.items()
+    }
+    assert epsilons == {"encoder": {1e-3}, "decoder": {1e-5}}
+
+
+@pytest.mark.parametrize("decoder", [NNConv5Decoder, ReDWebDecoder])
+def test_decoders_without_heads(decoder):
+    model, image = build_small(decoder=decoder), draw_image(1, 33, 40)
+    outputs = predict(model, image)
+    assert outputs.depth.shape == (1, 33, 40, 1)
+    assert outputs.features.shape[1:3] == (17, 20)
+    assert outputs.auxiliary == ()
+    model.eval()
+    np.testing.assert_array_equal(predict(model, image).depth, predict(model.without_heads(), image).depth)
+
+
+@pytest.mark.parametrize("name", ["nnconv5", "redweb"])
+def test_fields_of_fbnet_do_not_change_other_decoders(name):
+    models = [
+        nnx.eval_shape(partial(build, width=0.25, decoder=name, **changes))
+        for changes in ({}, {"fusion": "add", "last_layer": "block", "expansion": 3.0})
+    ]
+    first, second = (jax.tree.map(jnp.shape, nnx.state(model)) for model in models)
+    assert first == second

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from mdepth_jax.models.blocks import InvertedResidual, SqueezeExcite
 from mdepth_jax.models.layers import (
     BatchNorm,
     Conv,
-    InvertedResidual,
+    DepthwiseConv,
+    depthwise_conv_layer,
     he_normal,
+    max_pool,
+    pointwise_conv,
     round_channels,
     upsample_bilinear,
 )
@@ -129,3 +133,45 @@ def test_he_normal_has_the_right_variance_and_follows_the_seed():
 @pytest.mark.parametrize(("channels", "rounded"), [(15, 16), (3, 8), (12, 16), (11.9, 16), (24, 24), (67, 64)])
 def test_round_channels(channels, rounded):
     assert round_channels(channels) == rounded
+
+
+def test_mixed_convolutions_are_convolutions_of_groups():
+    """Seven channels in three groups: three, two and two; kernels of other sizes hold zeros around."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 6, 5, 7)), jnp.float32)
+    mixed = depthwise_conv_layer(7, (3, 1, 5), stride=2, padding="symmetric", rngs=nnx.Rngs(0))
+    assert [part.out_channels for part in mixed.parts] == [3, 2, 2]
+    whole = DepthwiseConv(7, 5, 2, "symmetric", rngs=nnx.Rngs(0))
+    margins = [(5 - part.kernel.shape[0]) // 2 for part in mixed.parts]
+    kernels = [
+        np.pad(part.kernel[...], [(margin, margin)] * 2 + [(0, 0)] * 2)
+        for part, margin in zip(mixed.parts, margins, strict=True)
+    ]
+    whole.kernel[...] = jnp.concatenate(kernels, axis=-1)
+    np.testing.assert_allclose(mixed(x), whole(x), rtol=1e-5, atol=1e-5)
+
+    mixed = pointwise_conv(7, 4, groups=2, rngs=nnx.Rngs(0))
+    blocks = [np.asarray(part.kernel[0, 0]) for part in mixed.parts]
+    assert [block.shape for block in blocks] == [(4, 2), (3, 2)]
+    expected = np.concatenate([np.asarray(x)[..., :4] @ blocks[0], np.asarray(x)[..., 4:] @ blocks[1]], axis=-1)
+    np.testing.assert_allclose(mixed(x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_squeeze_excite_against_numpy():
+    layer = SqueezeExcite(6, 2, nnx.relu, nnx.sigmoid, rngs=nnx.Rngs(0))
+    layer.reduce.bias[...] = jnp.asarray([0.5, -0.25])
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 6)).astype(np.float32)
+    squeezed = np.maximum(x.mean((1, 2)) @ np.asarray(layer.reduce.kernel[0, 0]) + [0.5, -0.25], 0)
+    gate = 1 / (1 + np.exp(-squeezed @ np.asarray(layer.expand.kernel[0, 0])))
+    np.testing.assert_allclose(layer(jnp.asarray(x)), x * gate[:, None, None], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "symmetric"])
+def test_max_pool_against_loops(padding):
+    x = np.random.default_rng(0).normal(size=(1, 6, 5, 2)).astype(np.float32)
+    y = max_pool(jnp.asarray(x), padding)
+    assert y.shape == (1, 3, 3, 2)
+    first = {"SAME": (0, 1), "symmetric": (1, 1)}[padding]  # zeros before an even and before an odd side
+    for row, column in np.ndindex(3, 3):
+        top, left = 2 * row - first[0], 2 * column - first[1]
+        window = x[0, max(top, 0) : top + 3, max(left, 0) : left + 3]
+        np.testing.assert_array_equal(y[0, row, column], window.max((0, 1)))

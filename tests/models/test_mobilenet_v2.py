@@ -1,5 +1,3 @@
-import zlib
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,7 +5,8 @@ from flax import nnx
 
 from mdepth_jax.models import count_parameters
 from mdepth_jax.models.encoders import MobileNetV2
-from mdepth_jax.models.pretrained import _named_variables
+from mdepth_jax.models.pretrained import named_variables
+from tests.models.golden_weights import fill
 
 
 @nnx.jit
@@ -15,24 +14,10 @@ def apply(encoder, image):
     return encoder(image)
 
 
-def golden_tensor(name, shape, seed):
-    """The golden file's rule for the weights, in PyTorch's layout."""
-    random = np.random.RandomState((zlib.crc32(name.encode()) + seed) % 2**32)
-    a = random.standard_normal(shape)
-    if name.endswith("running_var"):
-        return 0.5 + np.abs(a)
-    if a.ndim == 4:
-        return a * np.sqrt(2 / np.prod(shape[1:]))
-    return 1 + 0.1 * a if name.endswith(".weight") else 0.1 * a
-
-
 def golden_encoder(seed):
     encoder = MobileNetV2(padding="symmetric", rngs=nnx.Rngs(0))
-    for name, variable in _named_variables(encoder).items():
-        is_kernel = len(variable.shape) == 4
-        shape = tuple(variable.shape[axis] for axis in (3, 2, 0, 1)) if is_kernel else variable.shape
-        tensor = golden_tensor(name.removeprefix("features."), shape, seed)
-        variable[...] = jnp.asarray(tensor.transpose(2, 3, 1, 0) if is_kernel else tensor, jnp.float32)
+    variables = named_variables(encoder.named_layers())
+    fill({name.removeprefix("features."): variable for name, variable in variables.items()}, seed, gain=np.sqrt(2))
     encoder.eval()
     return encoder
 

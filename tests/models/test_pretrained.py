@@ -9,7 +9,7 @@ from flax import nnx
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import load_pretrained
 from mdepth_jax.models.encoders import MobileNetV2
-from mdepth_jax.models.pretrained import _named_variables
+from mdepth_jax.models.pretrained import named_variables
 
 
 class Model(nnx.Module):
@@ -20,7 +20,7 @@ class Model(nnx.Module):
 def torchvision_tensors(model):
     return {
         name: np.asarray(v.transpose(3, 2, 0, 1) if v.ndim == 4 else v[...])
-        for name, v in _named_variables(model.encoder).items()
+        for name, v in named_variables(model.encoder.named_layers()).items()
     }
 
 
@@ -35,7 +35,7 @@ def model():
 
 
 def test_names_cover_the_encoder(model):
-    variables = _named_variables(model.encoder)
+    variables = named_variables(model.encoder.named_layers())
     assert len(variables) == 52 * 5
     assert len({id(v) for v in variables.values()}) == len(jax.tree.leaves(nnx.state(model)))
     assert {

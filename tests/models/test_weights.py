@@ -1,5 +1,6 @@
 import pickle
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -51,6 +52,16 @@ def test_round_trip(model, saved):
     np.testing.assert_array_equal(outputs.depth, expected.depth)
     np.testing.assert_array_equal(outputs.features, expected.features)
     assert outputs.auxiliary == ()
+
+
+def test_another_network_comes_back_with_its_epsilon(tmp_path):
+    config = overlay(model={"encoder": "shufflenet_v2", "decoder": "nnconv5", "heads": 0, "norm_epsilon": 1e-3}).model
+    model, path = build_model(config, rngs=nnx.Rngs(0)), tmp_path / "model.safetensors"
+    save_weights(path, model, config, {})
+    loaded, _, _ = load_weights(path)
+    assert loaded.encoder.head.norm.epsilon == 1e-3
+    for a, b in zip(jax.tree.leaves(nnx.state(model)), jax.tree.leaves(nnx.state(loaded)), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_run_directory_and_half_precision(model, saved, tmp_path):

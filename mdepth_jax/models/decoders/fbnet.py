@@ -1,35 +1,18 @@
 """The FBNet decoder: inverted residual blocks that up-sample, with skips from the encoder."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from mdepth_jax.models.layers import (
-    Conv,
-    InvertedResidual,
-    round_channels,
-    upsample_bilinear,
-)
+from mdepth_jax.models.blocks import InvertedResidual
+from mdepth_jax.models.decoders.outputs import DepthOutputs, predictor
+from mdepth_jax.models.layers import round_channels, upsample_bilinear
 
 Fusion = Literal["concat", "add"]
 LastLayer = Literal["upsample", "block"]
-
-
-class DepthOutputs(NamedTuple):
-    """What a depth network gives for a batch of images.
-
-    Attributes:
-        depth: Relative depth at the size of the image: larger is farther, no unit, any real value. float32.
-        auxiliary: In training mode one more such map per intermediate head, coarse to fine; else empty.
-        features: The finest decoder features at half the size of the image.
-    """
-
-    depth: Float[Array, "batch height width 1"]
-    auxiliary: tuple[Float[Array, "batch height width 1"], ...]
-    features: Float[Array, "batch half_height half_width channels"]
 
 
 def up_block(in_channels: int, out_channels: int, kernel_size: int, expansion: float, **options) -> InvertedResidual:
@@ -76,17 +59,6 @@ class Head(nnx.Module):
         for block in self.blocks:
             x = block(x)
         return upsample_bilinear(self.predict(x).astype(jnp.float32))
-
-
-def predictor(in_channels: int, bias: float, scale: float, **options) -> Conv:
-    """The last 1x1 convolution.
-
-    Its input holds a skip as strong as the encoder's weights make it: with ImageNet's, He's initialisation starts far
-    from any target. A `scale` below 1 shrinks it, so that the network starts by predicting about `bias` everywhere.
-    """
-    conv = Conv(in_channels, 1, bias=bias, **options)
-    conv.kernel[...] = scale * conv.kernel[...]
-    return conv
 
 
 class FBNetDecoder(nnx.Module):
@@ -170,6 +142,3 @@ class FBNetDecoder(nnx.Module):
         else:
             depth = self.predict(self.last(x)).astype(jnp.float32)
         return DepthOutputs(depth, auxiliary, x)
-
-
-DECODERS = {"fbnet": FBNetDecoder}

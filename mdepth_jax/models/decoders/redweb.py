@@ -1,0 +1,114 @@
+"""The decoder of the ReDWeb network (Xian et al. 2018, Figure 4), as the YouTube3D project publishes it."""
+
+from collections.abc import Iterator, Sequence
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from mdepth_jax.models.decoders.outputs import DepthOutputs, predictor
+from mdepth_jax.models.layers import Conv, ConvNorm, upsample_bilinear_aligned
+from mdepth_jax.models.naming import conv_norm_layers
+
+
+class ResidualConv(nnx.Module):
+    """ReLU, 3x3 - BN - ReLU, 3x3 - BN, and the sum with what the FIRST ReLU gave.
+
+    Xian et al. add the input itself; the published code rectifies it in place, and its weights are trained so.
+    """
+
+    def __init__(self, channels: int, **options):
+        self.first = ConvNorm(Conv(channels, channels, 3, **options), nnx.relu)
+        self.second = ConvNorm(Conv(channels, channels, 3, **options))
+
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
+        """Applies the block."""
+        x = nnx.relu(x)
+        return x + self.second(self.first(x))
+
+    def named_layers(self, prefix: str) -> Iterator[tuple[str, nnx.Module]]:
+        """Its layers under the published names."""
+        yield from conv_norm_layers(f"{prefix}.conv1", f"{prefix}.bn1", self.first)
+        yield from conv_norm_layers(f"{prefix}.conv2", f"{prefix}.bn2", self.second)
+
+
+class FeatureFusion(nnx.Module):
+    """Adds a skip to the deeper features and doubles the size (bilinear, corners aligned).
+
+    Args:
+        skip_channels: Width of the skip.
+        deep_channels: Width of the deeper features, as large as the skip.
+        channels: Output width.
+        options: `param_dtype` and `rngs` of the parameters.
+    """
+
+    def __init__(self, skip_channels: int, deep_channels: int, channels: int, **options):
+        self.from_skip = ConvNorm(Conv(skip_channels, channels, 3, **options))
+        self.skip_residual = ResidualConv(channels, **options)
+        self.from_deep = ConvNorm(Conv(deep_channels, channels, 3, **options))
+        self.residual = ResidualConv(channels, **options)
+
+    def __call__(
+        self,
+        skip: Float[Array, "batch height width skip_channels"],
+        deep: Float[Array, "batch height width deep_channels"],
+    ) -> Float[Array, "batch 2*height 2*width channels"]:
+        """Applies the block."""
+        x = self.skip_residual(self.from_skip(skip)) + self.from_deep(deep)
+        return upsample_bilinear_aligned(self.residual(x))
+
+    def named_layers(self, prefix: str) -> Iterator[tuple[str, nnx.Module]]:
+        """Its layers under the published names."""
+        yield from conv_norm_layers(f"{prefix}.conv_trans_left", f"{prefix}.bn_trans_left", self.from_skip)
+        yield from self.skip_residual.named_layers(f"{prefix}.resConv_left")
+        yield from conv_norm_layers(f"{prefix}.conv_trans_up", f"{prefix}.bn_trans_up", self.from_deep)
+        yield from self.residual.named_layers(f"{prefix}.resConv_down")
+
+
+class ReDWebDecoder(nnx.Module):
+    """Three feature fusions to half resolution, half as wide as their skips, and two 3x3 convolutions to a linear map.
+
+    With ResNet-50: `2048 -> 512 -> 256 -> 128 -> 1`. Every up-sampling is bilinear with aligned corners. The features
+    that it gives are those of the last fusion.
+
+    Args:
+        widths: Of the encoder's features; the skips at 1/4, 1/8, 1/16 and the last feature are read.
+        output_bias: Initial bias of the prediction.
+        output_scale: Of the initial kernel of the prediction, see `predictor`.
+        param_dtype: Of the parameters.
+        rngs: Seeds of the initialisation.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        output_bias: float = 0.0,
+        output_scale: float = 1.0,
+        *,
+        param_dtype=jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        options = {"param_dtype": param_dtype, "rngs": rngs}
+        self.fusions = nnx.List[FeatureFusion]()
+        channels = widths[-1]
+        for skip_channels in widths[3:0:-1]:
+            self.fusions.append(FeatureFusion(skip_channels, channels, skip_channels // 2, **options))
+            channels = skip_channels // 2
+        self.heads = nnx.List[nnx.Module]()
+        self.smooth = ConvNorm(Conv(channels, channels, 3, bias=0.0, **options), nnx.relu)
+        self.predict = predictor(channels, output_bias, output_scale, kernel_size=3, **options)
+
+    def __call__(self, features: tuple[Float[Array, "batch _ _ _"], ...]) -> DepthOutputs:
+        """Decodes the encoder's features."""
+        x = upsample_bilinear_aligned(features[-1])
+        for fusion, skip in zip(self.fusions, features[3:0:-1], strict=True):
+            x = fusion(skip, x)
+        depth = self.predict(self.smooth(x)).astype(jnp.float32)
+        return DepthOutputs(upsample_bilinear_aligned(depth), (), x)
+
+    def named_layers(self) -> Iterator[tuple[str, nnx.Module]]:
+        """Every convolution and normalisation under its published name."""
+        for number, fusion in zip((3, 2, 1), self.fusions, strict=True):
+            yield from fusion.named_layers(f"feafu{number}")
+        yield from conv_norm_layers("ada_out.conv1", "ada_out.bn1", self.smooth)
+        yield "ada_out.conv2", self.predict

@@ -1,0 +1,162 @@
+"""What the descendants of MobileNetV2 share: a table of inverted residual blocks makes the encoder."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal, NamedTuple
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from mdepth_jax.models.blocks import BiasedHead, FusedResidual, InvertedResidual, SqueezeExcite
+from mdepth_jax.models.depthwise import Padding
+from mdepth_jax.models.layers import Activation, Conv, ConvNorm, round_channels
+from mdepth_jax.models.naming import conv_norm_layers, squeeze_excite_layers
+
+Block = InvertedResidual | FusedResidual | ConvNorm
+
+
+class Stage(NamedTuple):
+    """A row of a family's table: equal blocks, one after another.
+
+    Attributes:
+        expansion: Middle width of a block as a multiple of its input width.
+        width: Output width.
+        depth: Number of blocks.
+        stride: Of the first block.
+        kernel: Of the depthwise convolution, or one for each group of its channels.
+        activation: Elementwise.
+        squeeze: Ratio of the squeeze-excite layer, see `InvertedResidualEncoder.squeeze_excite`; 0 for none.
+        groups: Of the channels of the first and of the second 1x1 convolution.
+        block: Inverted residual, fused residual, or a 1x1 convolution with normalisation and activation.
+    """
+
+    expansion: float
+    width: int
+    depth: int
+    stride: int
+    kernel: int | tuple[int, ...] = 3
+    activation: Activation = nnx.relu
+    squeeze: float = 0
+    groups: tuple[int, int] = (1, 1)
+    block: Literal["inverted", "fused", "pointwise"] = "inverted"
+
+
+class Table(NamedTuple):
+    """A family at width 1.
+
+    Attributes:
+        stem: Width of the first 3x3 convolution, of stride 2.
+        stages: What follows.
+        head: Width of the last 1x1 convolution.
+        activation: Of stem and head.
+    """
+
+    stem: int
+    stages: tuple[Stage, ...]
+    head: int
+    activation: Activation = nnx.relu
+
+
+class InvertedResidualEncoder(nnx.Module):
+    """An encoder made from the `table` of its class.
+
+    Args:
+        width: Multiplier of every width but the head's.
+        padding: Of every strided convolution, `"SAME"` or `"symmetric"`; it belongs to the weights.
+        param_dtype: Of the parameters.
+        rngs: Seeds of the initialisation.
+
+    Attributes:
+        widths: Channels of the six features that a call gives. Skips are the last block outputs at each resolution.
+    """
+
+    table: ClassVar[Table]
+
+    def __init__(self, width: float = 1.0, padding: Padding = "SAME", *, param_dtype=jnp.float32, rngs: nnx.Rngs):
+        options = {"padding": padding, "param_dtype": param_dtype, "rngs": rngs}
+        channels = round_channels(self.table.stem * width)
+        self.stem = ConvNorm(Conv(3, channels, 3, 2, **options), self.table.activation)
+        self.blocks = nnx.List[Block]()
+        block_widths, strides = [], []
+        for stage in self.table.stages:
+            out = round_channels(stage.width * width)
+            for stride in (stage.stride, *[1] * (stage.depth - 1)):
+                self.blocks.append(self.make_block(stage, channels, out, stride, **options))
+                block_widths.append(out)
+                strides.append(stride)
+                channels = out
+        head_width = self.head_width(width)
+        self.head = self.make_head(channels, head_width, **options)
+        # A skip leaves before every stride of 2, and one at the end.
+        self.skips = tuple(index for index, after in enumerate((*strides[1:], 2)) if after == 2)
+        self.widths = (*(block_widths[i] for i in self.skips), head_width)
+
+    def __call__(self, image: Float[Array, "batch height width 3"]) -> tuple[Float[Array, "batch _ _ _"], ...]:
+        """Gives features at strides 2, 4, 8, 16, 32, and the head's at stride 32."""
+        x = self.stem(image)
+        features = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in self.skips:
+                features.append(x)
+        return (*features, self.head(x))
+
+    def named_layers(self) -> Iterator[tuple[str, nnx.Module]]:
+        """Every convolution and normalisation under its timm name."""
+        yield from conv_norm_layers("conv_stem", "bn1", self.stem)
+        for (stage, index), block in zip(self.positions(), self.blocks, strict=True):
+            yield from block_layers(f"blocks.{stage}.{index}", block)
+        yield from conv_norm_layers("conv_head", "bn2", self.head)
+
+    def positions(self) -> Iterator[tuple[int, int]]:
+        """Stage and index of every block in timm's count: a stage holds all rows of one width."""
+        stage, index, previous = -1, 0, 0
+        for row in self.table.stages:
+            if row.width != previous:
+                stage, index, previous = stage + 1, 0, row.width
+            for _ in range(row.depth):
+                yield stage, index
+                index += 1
+
+    def make_block(self, stage: Stage, in_channels: int, out_channels: int, stride: int, **options) -> Block:
+        """One block of a stage."""
+        if stage.block == "pointwise":
+            return ConvNorm(Conv(in_channels, out_channels, **options), stage.activation)
+        mid_channels = round_channels(stage.expansion * in_channels)
+        widths = in_channels, mid_channels, out_channels
+        options |= {"stride": stride, "activation": stage.activation}
+        if stage.block == "fused":
+            assert isinstance(stage.kernel, int)
+            return FusedResidual(*widths, stage.kernel, **options)
+        dtype_and_seeds = {key: options[key] for key in ("param_dtype", "rngs")}
+        squeeze = self.squeeze_excite(stage.squeeze, *widths[:2], **dtype_and_seeds) if stage.squeeze else None
+        return InvertedResidual(*widths, stage.kernel, groups=stage.groups, squeeze_excite=squeeze, **options)
+
+    def squeeze_excite(self, ratio: float, in_channels: int, mid_channels: int, **options) -> SqueezeExcite:
+        """The layer of a block; its width follows the block's input (EfficientNet's rule)."""
+        return SqueezeExcite(mid_channels, round(ratio * in_channels), nnx.silu, nnx.sigmoid, **options)
+
+    def head_width(self, width: float) -> int:
+        """Width of the head."""
+        return self.table.head
+
+    def make_head(self, in_channels: int, out_channels: int, **options) -> ConvNorm | BiasedHead:
+        """The head."""
+        return ConvNorm(Conv(in_channels, out_channels, **options), self.table.activation)
+
+
+def block_layers(prefix: str, block: Block) -> Iterator[tuple[str, nnx.Module]]:
+    """The layers of a block under timm's names."""
+    match block:
+        case InvertedResidual(expand=ConvNorm() as expand):
+            parts = {"conv_pw": expand, "conv_dw": block.depthwise, "conv_pwl": block.project}
+        case InvertedResidual():
+            parts = {"conv_dw": block.depthwise, "conv_pw": block.project}
+        case FusedResidual():
+            parts = {"conv_exp": block.expand, "conv_pwl": block.project}
+        case ConvNorm():
+            parts = {"conv": block}
+    for number, (name, part) in enumerate(parts.items(), start=1):
+        yield from conv_norm_layers(f"{prefix}.{name}", f"{prefix}.bn{number}", part)
+    if isinstance(block, InvertedResidual) and block.squeeze_excite is not None:
+        yield from squeeze_excite_layers(f"{prefix}.se", block.squeeze_excite)

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.io
 import tensorflow_datasets as tfds
 
+from mdepth_jax.data.crops import EIGEN_CROP
 from mdepth_jax.data.folder import DepthFolder
 from mdepth_jax.data.frames import Frame
 from mdepth_jax.data.hdf5 import find_dataset, open_hdf5
@@ -20,9 +21,6 @@ from mdepth_jax.data.records import RawSource
 from mdepth_jax.data.sources import Maps
 from mdepth_jax.data.types import Example
 from mdepth_jax.errors import UserError
-
-EIGEN_CROP = slice(45, 471), slice(41, 601)
-"""Rows and columns of a 480x640 frame that are scored: without the white frame of the sensor (Eigen et al. 2014)."""
 
 _MAT = "nyu_depth_v2_labeled.mat"
 _MILLIMETRES = 1000

@@ -83,11 +83,13 @@ class Data(NamedTuple):
         train: From a step, gives the endless batches from that step on.
         evaluate: Gives every batch of the held-out set, once.
         steps_per_epoch: Length of an epoch.
+        truths: Gives the true depth map of every row of those batches; None if depth is not evaluated.
     """
 
     train: Callable[[int], Iterator[Batch]]
     evaluate: Callable[[], Iterable[Batch]]
     steps_per_epoch: int
+    truths: Callable[[], Iterator[Float32[np.ndarray, "height width"] | None]] | None = None
 
 
 class Supervision(NamedTuple):

@@ -1,5 +1,8 @@
 import dataclasses
 import itertools
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from mdepth_jax.data.pairs import net_coordinates
 from mdepth_jax.data.pipeline import BatchSpec, eval_batches, steps_per_epoch, train_batches
 from mdepth_jax.errors import UserError
 
+ROOT = pathlib.Path(__file__).parents[2]
 SPEC = BatchSpec(height=6, width=10, batch_size=4, flip=True, jitter=0.3, depth=True, teacher_depth=True)
 
 
@@ -277,3 +281,13 @@ def test_a_damaged_example_is_told_as_it_is():
         list(eval_batches(Damaged(8), SPEC))
     with pytest.raises(UserError, match="has 2 pairs"):
         list(eval_batches(Noise(8), BatchSpec(6, 10, 4, pairs=1)))
+
+
+def test_a_process_ends_that_leaves_batches_unread():
+    script = """
+from mdepth_jax.data.pipeline import BatchSpec, train_batches
+from mdepth_jax.data.scenes import Scenes
+batches = train_batches(Scenes(64, 24, 32), BatchSpec(height=24, width=32, batch_size=4), seed=0)
+next(batches)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120, cwd=ROOT)

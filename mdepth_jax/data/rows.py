@@ -1,0 +1,183 @@
+"""From an example to its row of a batch: view, augmentation, resampling, padding."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from mdepth_jax.data import augment
+from mdepth_jax.data.crops import Crop
+from mdepth_jax.data.images import resize_image, resize_map, warp_image, warp_map
+from mdepth_jax.data.pairs import NO_PAIRS, net_coordinates, sample_ratio_pairs
+from mdepth_jax.data.types import MAP_KEYS, Example
+from mdepth_jax.errors import UserError
+
+Row = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class BatchSpec:
+    """What a batch looks like.
+
+    Attributes:
+        height: Of the network's input.
+        width: Of the network's input.
+        batch_size: Over all processes.
+        pairs: Per image; None for the largest number that an image of the source has. Fewer are padded. Of
+            more, training draws some at random for each use of the image, and evaluation refuses.
+        sampled_pairs: If positive, training draws that many pairs from the depth map for each use of the image, after
+            augmentation and at the network's size, in place of the labelled ones.
+        scale: Training enlarges images by a factor uniform in [1, scale], and divides both maps by it: what looks
+            larger is nearer.
+        rotation: Training turns images by at most this many degrees.
+        crop: What part of the network's aspect training cuts out (see `augment.draw_view`); with either crop,
+            evaluation reads the middle of the image alone.
+        flip: Whether training mirrors every second image.
+        jitter: Strength of the colour jitter in training, from 0 (off) to 1.
+        depth: Whether batches hold the depth map.
+        teacher_depth: Whether batches hold the teacher's map.
+        log: Both maps hold their natural logarithm times this, what is not positive is unknown; 0 for the maps as they
+            are.
+    """
+
+    height: int = 224
+    width: int = 448
+    batch_size: int = 4
+    pairs: int | None = None
+    sampled_pairs: int = 0
+    scale: float = 1.0
+    rotation: float = 0.0
+    crop: augment.Crop = "none"
+    flip: bool = False
+    jitter: float = 0.0
+    depth: bool = False
+    teacher_depth: bool = False
+    log: float = 0.0
+
+
+def train_row(example: Example, spec: BatchSpec, pairs: int, rng: np.random.Generator) -> Row:
+    """Makes a row of a training batch.
+
+    Args:
+        example: At the image's own size.
+        spec: The form of the batch.
+        pairs: Of every row.
+        rng: Source of the augmentation and of what pairs are drawn.
+    """
+    net = _augment(example, spec, pairs, rng)
+    if spec.flip:
+        net = augment.flip(net, rng)
+    if spec.jitter:
+        net["image"] = augment.jitter(net["image"], rng, spec.jitter)
+    if spec.sampled_pairs:
+        net["points"], net["relation"] = sample_ratio_pairs(net["depth"], rng, spec.sampled_pairs)
+    return _pad(net, example["image"].shape[:2], spec, pairs)
+
+
+def eval_row(example: Example, spec: BatchSpec, pairs: int) -> Row:
+    """Makes a row of an evaluation batch: no augmentation, of a crop the middle; see `train_row`."""
+    return _pad(*_whole_or_middle(example, spec), spec, pairs)
+
+
+def filling_row(spec: BatchSpec, pairs: int) -> Row:
+    """Makes a black row without valid pairs."""
+    blank = Example(
+        image=np.zeros((spec.height, spec.width, 3), np.uint8),
+        points=NO_PAIRS[0],
+        relation=NO_PAIRS[1],
+    )
+    return _pad(_resample(blank, spec), (spec.height, spec.width), spec, pairs)
+
+
+def seen_depth(
+    depth: Float32[np.ndarray, "height width"], spec: BatchSpec, crop: Crop | None
+) -> Float32[np.ndarray, "seen_height seen_width"]:
+    """The part of a map that evaluation shows to the network, unknown outside of `crop`."""
+    if crop is not None:
+        if depth.shape[0] < crop[0].stop or depth.shape[1] < crop[1].stop:
+            size = f"{depth.shape[1]}x{depth.shape[0]}"
+            raise UserError(f"a depth map is {size}, too small for that crop; evaluate without it (crop none)")
+        inside = np.full_like(depth, np.nan)
+        inside[crop] = depth[crop]
+        depth = inside
+    if spec.crop == "none":
+        return depth
+    _, (top, left), (height, width) = augment.middle_view(depth.shape, (spec.height, spec.width))
+    return depth[top : top + height, left : left + width]
+
+
+def _draw_pairs(example: Example, pairs: int, rng: np.random.Generator) -> Example:
+    total = len(example["relation"])
+    if total <= pairs:
+        return example
+    chosen = rng.choice(total, pairs, replace=False)
+    drawn = example.copy()
+    drawn["points"], drawn["relation"] = example["points"][chosen], example["relation"][chosen]
+    return drawn
+
+
+def _augment(example: Example, spec: BatchSpec, pairs: int, rng: np.random.Generator) -> Example:
+    """The example as the network sees it in training, with at most `pairs` pairs, before flip and colours."""
+    image_size, net_size = example["image"].shape[:2], (spec.height, spec.width)
+    if (spec.scale, spec.rotation, spec.crop) == (1, 0, "none"):
+        net = _resample(_draw_pairs(example, pairs, rng), spec)
+        net["points"] = net_coordinates(net["points"], image_size, net_size)
+        return net
+    view = augment.draw_view(image_size, net_size, rng, scale=spec.scale, rotation=spec.rotation, crop=spec.crop)
+    points, inside = augment.move_points(example["points"], view, image_size, net_size)
+    seen = example.copy()
+    seen["points"], seen["relation"] = points[inside], example["relation"][inside]
+    return _resample(_draw_pairs(seen, pairs, rng), spec, view)
+
+
+def _whole_or_middle(example: Example, spec: BatchSpec) -> tuple[Example, tuple[int, int]]:
+    """The example as the network sees it in evaluation, and the size of what it sees of the image."""
+    image_size = example["image"].shape[:2]
+    if spec.crop == "none":
+        return _resample(example, spec), image_size
+    view, start, size = augment.middle_view(image_size, (spec.height, spec.width))
+    points = example["points"] - start
+    inside = ((points >= 0) & (points < size)).all(axis=(-2, -1))
+    seen = example.copy()
+    seen["points"], seen["relation"] = points[inside], example["relation"][inside]
+    return _resample(seen, spec, view), (int(size[0]), int(size[1]))
+
+
+def _resample(example: Example, spec: BatchSpec, view: augment.View | None = None) -> Example:
+    """The image and the wanted maps at the network's size; a missing map is unknown everywhere."""
+    size = spec.height, spec.width
+    image = example["image"]
+    resampled = Example(
+        image=resize_image(image, *size) if view is None else warp_image(image, view.matrix, *size),
+        points=example["points"],
+        relation=example["relation"],
+    )
+    for key in MAP_KEYS:
+        if getattr(spec, key) or (key == "depth" and spec.sampled_pairs):
+            known = example[key] if key in example else np.full((1, 1), np.nan, np.float32)
+            resampled[key] = (
+                resize_map(known, *size)
+                if view is None
+                else warp_map(known, view.matrix, *size) / np.float32(view.zoom)
+            )
+    return resampled
+
+
+def _logarithm(values: Float32[np.ndarray, "height width"], factor: float) -> Float32[np.ndarray, "height width"]:
+    return np.float32(factor) * np.log(np.where(values > 0, values, np.float32(np.nan)))
+
+
+def _pad(example: Example, image_size: tuple[int, int], spec: BatchSpec, pairs: int) -> dict[str, np.ndarray]:
+    missing = pairs - len(example["relation"])
+    row = {
+        "image": example["image"],
+        "points": np.pad(example["points"], ((0, missing), (0, 0), (0, 0))),
+        "relation": np.pad(example["relation"], (0, missing)),
+        "valid": np.arange(pairs) < pairs - missing,
+        "image_size": np.array(image_size, np.int32),
+    }
+    for key in MAP_KEYS:
+        if getattr(spec, key):
+            values = _logarithm(example[key], spec.log) if spec.log else example[key]
+            row[key] = values[..., np.newaxis]
+    return row

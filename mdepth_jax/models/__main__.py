@@ -17,6 +17,7 @@ from mdepth_jax.models.complexity import count_macs_of, count_parameters, recept
 from mdepth_jax.models.decoders import DECODERS
 from mdepth_jax.models.depth_net import STRIDE
 from mdepth_jax.models.encoders import ENCODERS
+from mdepth_jax.paper import PARAMETERS
 
 # Name in the table, name in `DECODERS`, options.
 ROWS: tuple[tuple[str, str, dict[str, str]], ...] = (
@@ -25,24 +26,6 @@ ROWS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("fbnet x112", "fbnet", {"last_layer": "upsample"}),
     ("redweb", "redweb", {}),
 )
-# Millions of parameters in the paper's Tables 1 and 2.
-PAPER = {
-    ("shufflenet_v2", "nnconv5"): 2.0,
-    ("mnasnet", "nnconv5"): 4.0,
-    ("mobilenet_v2", "nnconv5"): 3.1,
-    ("mobilenet_v3_large", "nnconv5"): 5.1,
-    ("efficientnet_es", "nnconv5"): 5.0,
-    ("efficientnet_b0", "nnconv5"): 4.9,
-    ("ghostnet", "nnconv5"): 5.4,
-    ("mixnet_m", "nnconv5"): 4.5,
-    ("mixnet_s", "nnconv5"): 3.6,
-    ("mobilenet_v1", "nnconv5"): 3.9,
-    ("efficientnet_es", "fbnet"): 4.7,
-    ("mixnet_m", "fbnet"): 3.6,
-    ("ghostnet", "fbnet"): 4.3,
-    ("mobilenet_v2", "fbnet"): 2.6,
-    ("mobilenet_v2", "fbnet x112"): 2.6,
-}
 NOTE = """Without intermediate heads; fbnet x112 is last_layer="upsample", fbnet "block". The counts of the paper for
 ghostnet with nnconv5 and for mixnet_m with fbnet are not met by the rules that meet all others. The receptive field, in
 pixels, is that of the encoder's last feature, squeeze-excite layers aside."""
@@ -93,7 +76,7 @@ def networks(height: int, width: int) -> Iterator[Network]:
                 count_parameters(encoder) + count_parameters(decoder),
                 cost + count_macs_of(decoder, features),
                 field,
-                PAPER.get((name, title)),
+                PARAMETERS.get((name, title)),
             )
 
 

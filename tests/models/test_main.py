@@ -1,6 +1,7 @@
 import pytest
 
-from mdepth_jax.models.__main__ import PAPER, main
+from mdepth_jax.models.__main__ import main
+from mdepth_jax.paper import PARAMETERS
 
 # Numbers of parameters that reproduce the paper's counts, or do not (see the command's note).
 COUNTS = {
@@ -41,7 +42,7 @@ def test_counts_to_the_digit(table):
     assert len(table) == 44
     for network, count in COUNTS.items():
         assert table[network][0] == f"{count:,}"
-    for network, millions in PAPER.items():
+    for network, millions in PARAMETERS.items():
         count = int(table[network][0].replace(",", "")) / 1e6
         assert (abs(count - millions) < 0.065) == (network not in NOT_REPRODUCED), network
 

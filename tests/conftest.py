@@ -3,8 +3,8 @@
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Compiling takes most of the time of the tests: a third of it without LLVM's optimisation.
-QUICK = "--xla_backend_optimization_level=0"
+# Compiling takes most of the time of the tests: a fifth of it without LLVM's optimisation and XLA's own emitters.
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{QUICK} --xla_force_host_platform_device_count=2"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -22,11 +22,19 @@ import pytest
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-# Tests that compile the same program, in this process or in the ones it starts, compile it once.
-os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="mdepth_jax_compiled_")
+# What several tests compile, in this process or in others of the same run, is compiled once.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="mdepth_jax_compiled_")
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Frees what a file has compiled: all of it together takes gigabytes."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ the package:
 
     python -m mdepth_jax.train --config configs/teacher.py
 
-On a folder with depth maps in DIR/depth/, and / or cached maps in DIR/teacher/:
+On a folder with depth maps in DIR/depth/, and / or cached maps in DIR/teacher/ (without pairs to hold out, add
+--config.train.best_by=rmse):
 
     python -m mdepth_jax.train --config configs/teacher.py:folder --config.data.root=DIR \
         --config.model.pretrained=mobilenet_v2.npz [--config.teacher.maps=True --config.loss.terms=dense+pixelwise]

@@ -1,8 +1,8 @@
 """Pictures of a run: predictions beside their references, and the losses with their weights over time."""
 
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -45,7 +45,7 @@ def save_curves(path: pathlib.Path, records: Sequence[dict[str, Any]]) -> None:
         path: The file to write.
         records: Of `metrics.jsonl`.
     """
-    panels = {"loss": "losses (raw)", "weight": "weights of the losses", "eval": "WHDR on held-out pairs"}
+    panels = {"loss": "losses (raw)", "weight": "weights of the losses", "eval": "scores on the held-out set"}
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     for axis, (group, title) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
@@ -63,4 +63,59 @@ def save_curves(path: pathlib.Path, records: Sequence[dict[str, Any]]) -> None:
             axis.set_yscale("log")
         if names:
             axis.legend()
+    figure.savefig(path, dpi=110)
+
+
+class Point(NamedTuple):
+    """A network in `save_tradeoff`.
+
+    Attributes:
+        label: Written beside it.
+        parameters: In millions.
+        whdr: 0 to 1.
+    """
+
+    label: str
+    parameters: float
+    whdr: float
+
+
+def save_tradeoff(path: pathlib.Path, groups: Mapping[str, Sequence[Point]]) -> None:
+    """Draws WHDR over the number of parameters (Figure 1) into a PNG, a colour for each group of networks."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    for group, points in groups.items():
+        axis.scatter([point.parameters for point in points], [point.whdr for point in points], label=group)
+        for point in points:
+            axis.annotate(point.label, (point.parameters, point.whdr), fontsize=6, alpha=0.7,
+                          xytext=(3, 3), textcoords="offset points")  # fmt: skip
+    axis.set(xlabel="parameters (millions)", ylabel="WHDR", xscale="log")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    figure.savefig(path, dpi=130)
+
+
+def save_weights(path: pathlib.Path, runs: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+    """Draws the weights of the losses over the steps into a PNG, a panel for each run.
+
+    Args:
+        path: The file to write.
+        runs: The records of each run's `metrics.jsonl` under its title; at least one.
+    """
+    columns = min(len(runs), 4)
+    rows = -(-len(runs) // columns)
+    figure = Figure(figsize=(4 * columns, 3 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (title, records) in zip(axes, runs.items(), strict=False):
+        steps = [record for record in records if "total" in record]
+        for name in sorted(key for key in steps[0] if key.startswith("weight/")):
+            values = [record[name] for record in steps]
+            axis.plot([record["step"] for record in steps], values, label=name.removeprefix("weight/"))
+        axis.set_title(title, fontsize=8)
+        axis.legend(fontsize=6)
+        axis.grid(alpha=0.3)
+    for axis in axes[len(runs) :]:
+        axis.set_axis_off()
     figure.savefig(path, dpi=110)

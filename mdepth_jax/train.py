@@ -19,9 +19,10 @@ from ml_collections import ConfigDict, config_flags
 from mdepth_jax import cli
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import build_model, load_pretrained, load_teacher
+from mdepth_jax.models import build_model, load_pretrained, load_teacher, start_from
 from mdepth_jax.training import config as configuration
-from mdepth_jax.training import environment, report
+from mdepth_jax.training import environment, report, stages
+from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import Objective, resolve_terms
 from mdepth_jax.training.step import make_mesh, replicate
@@ -31,20 +32,34 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Trains and reports; returns the exit status."""
+    """Trains and reports, stage after stage if there are several; returns the exit status."""
     config, workdir = parse(argv)
-    configuration.check(config)
+    runs = stages.runs(config, workdir)
+    for run in runs.values():
+        configuration.check(run)
+    for run in list(runs.values())[1:]:
+        open_data(run)  # a mistake in a later stage shows before the first one has taken days
+    for directory, run in runs.items():
+        if not train(run, directory):
+            break
+    return 0
+
+
+def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
+    """Trains to the end, or to an interrupt, and tells how it went; returns whether it is finished."""
     trainer, network = prepare(config, workdir)
     print(f"{config.name}: {network}")
     if trainer.step:
         print(f"Going on at step {trainer.step} of {trainer.total_steps} in {workdir}")
     start = time.monotonic()
     result = trainer.run()
-    if result.finished:
+    if result.finished and result.evaluation is None:
+        print(f"{workdir} was finished before; see {workdir / 'report.md'}")
+    elif result.finished:
         print(report.write(workdir, config, result, network, time.monotonic() - start))
     else:
         print(f"Stopped at step {result.step}; everything is saved. To go on: {environment.command()}")
-    return 0
+    return result.finished
 
 
 def parse(argv: Sequence[str]) -> tuple[ConfigDict, pathlib.Path]:
@@ -81,16 +96,21 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
         resolve_terms(config.loss.terms, supervision),
         heads=config.model.heads,
         pool_scale=config.loss.pool_scale,
+        drop_easy=config.loss.drop_easy,
         fixed_intermediate=config.rebalance.fixed_intermediate,
     )
     model = build_model(config.model, rngs=nnx.Rngs(config.seed))
-    if config.model.pretrained:
+    if config.model.start:
+        start_from(model, pathlib.Path(config.model.start))
+    elif config.model.pretrained:
         load_pretrained(model, pathlib.Path(config.model.pretrained))
     network = report.describe_network(model, config.data.height, config.data.width)
     mesh = make_mesh()
     run = config.teacher.run
     teacher = load_teacher(run, lambda tree: replicate(tree, mesh)) if run else None
-    trainer = Trainer(config, workdir, model, objective, data, teacher)
+    has_adversary = "holistic" in objective.terms
+    adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1)) if has_adversary else None
+    trainer = Trainer(config, workdir, model, objective, data, teacher, adversary)
     (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
     return trainer, network
 

@@ -6,8 +6,8 @@ import pytest
 from flax import nnx
 
 from mdepth_jax import evaluate, prepare
-from mdepth_jax.data.images import resize_image
-from mdepth_jax.data.sources import open_source
+from mdepth_jax.data.images import resize_image, resize_map
+from mdepth_jax.data.sources import Maps, open_source
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, save_weights
 from mdepth_jax.training.config import overlay
@@ -70,6 +70,29 @@ def test_images_in_another_folder(folder, saved, tmp_path):
     evaluate.main(["--model", str(saved), "--pairs", str(copy), "--images", str(folder)])
     with pytest.raises(UserError, match=r"elsewhere\.csv:2: .*no such file"):
         evaluate.main(["--model", str(saved), "--pairs", str(copy)])
+
+
+def test_depth_maps_beside_the_images(folder, model, saved, tmp_path, capsys):
+    network, _ = model
+    network.eval()
+    squares = []
+    for example in open_source(folder / "pairs_test.csv", maps=Maps(depth=0.001)):
+        small = jnp.asarray(resize_image(example["image"], 32, 64)[np.newaxis])
+        depth = resize_map(np.asarray(network(small).depth)[0, :, :, 0], *example["depth"].shape)
+        depth = (depth - depth.mean()) / depth.std(ddof=1) * 0.6148231626 + 2.8424594402
+        depth = np.where(depth < 0, depth[depth > 0].min() + 1e-5, depth)
+        squares.append((depth - example["depth"])[np.isfinite(example["depth"])] ** 2)
+    output = tmp_path / "scores.json"
+    evaluate.main(["--model", str(saved), "--pairs", str(folder / "pairs_test.csv"), "--depth_scale", "0.001",
+                   "--align", "nyu", "--json", str(output)])  # fmt: skip
+    scores = json.loads(output.read_text())
+    assert scores["depth_maps"] == 6
+    assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(np.concatenate(squares))), rel=1e-3)
+    assert 0 <= scores["delta1"] <= 1
+    assert f"RMSE {scores['rmse']:.4f}" in capsys.readouterr().out
+    with pytest.raises(UserError, match="too small for that crop"):
+        evaluate.main(["--model", str(saved), "--pairs", str(folder / "pairs_test.csv"), "--depth_scale", "0.001",
+                       "--crop", "eigen"])  # fmt: skip
 
 
 def test_a_file_has_no_pairs_of_its_own(saved):

@@ -26,7 +26,8 @@ TINY = [
 ]
 
 
-ENVIRONMENT = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+ONE_DEVICE = [flag for flag in os.environ["XLA_FLAGS"].split() if "device_count" not in flag]
+ENVIRONMENT = {**os.environ, "XLA_FLAGS": " ".join(ONE_DEVICE)}
 
 
 def command(*flags, config="kd"):
@@ -103,6 +104,44 @@ def assert_same_checkpoints(left, right, step):
     assert any(name.startswith("opt_state.rebalance.weights") for name in one)
     for name in one:
         np.testing.assert_array_equal(one[name], other[name])
+
+
+STAGES = """
+from mdepth_jax.training.stages import load_file, staged
+
+def get_config():
+    first, second = load_file({kd!r}), load_file({kd!r})
+    first.train.epochs = 1
+    return staged("two", {{"second_by_name": first, "first_by_name": second}})
+"""
+
+
+@pytest.mark.slow
+def test_stages_run_in_order_and_go_on_where_they_were_stopped(tmp_path):
+    """The second stage is interrupted; the same command finishes it, and leaves the first as it was."""
+    file = tmp_path / "stages.py"
+    file.write_text(STAGES.format(kd=str(ROOT / "configs" / "kd.py")))
+    workdir = tmp_path / "run"
+    names = ("second_by_name", "first_by_name")
+    flags = [flag.replace("--config.", f"--config.stages.{name}.") for flag in TINY[:-1] for name in names]
+    line = [sys.executable, "-m", "mdepth_jax.train", "--config", str(file), "--workdir", str(workdir), *flags]
+    process = subprocess.Popen(line, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               text=True)  # fmt: skip
+    while process.poll() is None and not logbook.read(workdir / names[1]):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    assert "Stopped at step" in output
+    first = (workdir / names[0] / "report.md").read_text()
+    again = subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
+    assert again.returncode == 0, again.stderr
+    assert "was finished before" in again.stdout
+    assert "Going on at step" in again.stdout
+    assert (workdir / names[0] / "report.md").read_text() == first
+    assert logbook.read(workdir / names[1])[-1]["step"] == 20
+    config = json.loads((workdir / names[1] / "config.json").read_text())
+    assert config["model"]["start"] == str(workdir / names[0])
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,20 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Iterator
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from mdepth_jax.data import pipeline
+from mdepth_jax.data.crops import CROPS
 from mdepth_jax.data.scenes import Scenes
 from mdepth_jax.data.sources import Concatenation, ImageFolder, Maps, open_source
 from mdepth_jax.data.types import Data, Source, Supervision
+from mdepth_jax.errors import UserError
+
+DEPTH_TERMS = ("dense", "l1", "mannequin")
 
 
 def open_train_source(config: ConfigDict) -> Source:
@@ -46,17 +52,25 @@ def open_data(config: ConfigDict) -> tuple[Data, Supervision]:
         UserError: As `sources.open_source` and the pipeline.
     """
     train, held_out = open_train_source(config), open_eval_source(config)
+    if config.train.best_by == "whdr" and not held_out.max_pairs:
+        raise UserError("the held-out set has no ordinal pairs; choose weights by depth: --config.train.best_by=rmse")
     supervision = Supervision(
-        depth=_uses_depth(config),
+        pairs=bool(train.max_pairs or config.data.sampled_pairs),
+        depth=uses_depth(config) or config.data.source == "scenes",
         teacher_depth=config.teacher.maps or bool(config.teacher.run),
         teacher_features=bool(config.teacher.run),
     )
     spec = batch_spec(config)
     host = {"process_index": jax.process_index(), "process_count": jax.process_count()}
+
+    def truths() -> Iterator[np.ndarray | None]:
+        return pipeline.eval_truths(held_out, spec, CROPS[config.data.eval_crop], **host)
+
     data = Data(
         lambda step: pipeline.train_batches(train, spec, seed=config.seed, start_step=step, **host),
-        lambda: pipeline.eval_batches(held_out, dataclasses.replace(spec, pairs=None), **host),
+        lambda: pipeline.eval_batches(held_out, eval_spec(config), **host),
         pipeline.steps_per_epoch(train, spec),
+        truths if uses_depth(config) else None,
     )
     return data, supervision
 
@@ -75,18 +89,25 @@ def batch_spec(config: ConfigDict) -> pipeline.BatchSpec:
         crop=data.crop,
         flip=data.flip,
         jitter=data.jitter,
-        depth=_uses_depth(config),
+        depth=uses_depth(config) or data.source == "scenes",
         teacher_depth=config.teacher.maps,
         log=data.log,
     )
 
 
-def _uses_depth(config: ConfigDict) -> bool:
-    return config.data.source == "scenes" or "dense" in config.loss.terms
+def eval_spec(config: ConfigDict) -> pipeline.BatchSpec:
+    """Reads the form of a batch of the held-out set: all pairs."""
+    return dataclasses.replace(batch_spec(config), pairs=None)
+
+
+def uses_depth(config: ConfigDict) -> bool:
+    """Tells whether a run learns from depth maps or is judged by them."""
+    learns = any(term in DEPTH_TERMS for term in config.loss.terms.split("+"))
+    return learns or config.train.best_by != "whdr"
 
 
 def _maps(config: ConfigDict) -> Maps:
     return Maps(
-        depth=config.data.depth_scale if _uses_depth(config) or config.data.sampled_pairs else None,
+        depth=config.data.depth_scale if uses_depth(config) or config.data.sampled_pairs else None,
         teacher_depth=config.data.map_scale if config.teacher.maps else None,
     )

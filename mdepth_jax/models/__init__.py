@@ -7,7 +7,7 @@ from mdepth_jax.models.discriminator import Discriminator, SpectralVector
 from mdepth_jax.models.encoders import ENCODERS
 from mdepth_jax.models.pretrained import load_pretrained
 from mdepth_jax.models.teachers import TEACHERS, load_encdecresnet, load_teacher
-from mdepth_jax.models.weights import load_weights, save_weights
+from mdepth_jax.models.weights import load_weights, save_weights, start_from
 
 __all__ = [
     "DECODERS",
@@ -26,4 +26,5 @@ __all__ = [
     "load_teacher",
     "load_weights",
     "save_weights",
+    "start_from",
 ]

@@ -94,6 +94,7 @@ def default_config() -> ConfigDict:
             "output_scale": 1.0,  # of the last layer's initial kernel, 1 is He's; small: it predicts just the bias
             "dtype": "float32",  # of the computation: "float32" | "bfloat16"
             "pretrained": "",  # encoder weights, .npz or .safetensors, see `load_pretrained`
+            "start": "",  # a run directory or .safetensors of ours whose weights to start from
         }
     )
 

@@ -29,7 +29,7 @@ def save_weights(
         about: What else the header tells, as JSON: the command, the metrics, the training data.
         dtype: Of the stored tensors.
     """
-    config = ConfigDict({**config.to_dict(), "heads": 0, "pretrained": "", "dtype": "float32"})
+    config = ConfigDict({**config.to_dict(), "heads": 0, "pretrained": "", "start": "", "dtype": "float32"})
     tensors = {name: np.asarray(value).astype(dtype) for name, value in _tensors(model.without_heads()).items()}
     header = {"format": FORMAT, "model": config.to_json(), "about": json.dumps(about)}
     temporary = path.with_suffix(".tmp")
@@ -90,6 +90,27 @@ def load_weights(path: pathlib.Path) -> tuple[DepthNet, ConfigDict, dict[str, An
     for name, variable in expected.items():
         variable[...] = jnp.asarray(tensors[name], variable.dtype)
     return model, config, json.loads(header["about"])
+
+
+def start_from(model: DepthNet, path: pathlib.Path) -> None:
+    """Gives a network the weights of another run, in place; its intermediate heads keep their own.
+
+    Args:
+        model: Of the same architecture and preprocessing as the run.
+        path: As in `load_weights`.
+
+    Raises:
+        UserError: As `load_weights`, or if the networks differ, naming the first tensor.
+    """
+    other, _, _ = load_weights(path)
+    if other.preprocessing != model.preprocessing:
+        raise UserError(f"{path} expects images scaled as {other.preprocessing!r}; set model.preprocessing to that")
+    given = {name: np.asarray(variable[...]) for name, variable in _tensors(other).items()}
+    wanted = _tensors(model.without_heads())
+    for name in sorted(given.keys() | wanted.keys()):
+        _check(path, name, wanted.get(name), given.get(name))
+    for name, variable in wanted.items():
+        variable[...] = jnp.asarray(given[name], variable.dtype)
 
 
 def _check(path: pathlib.Path, name: str, expected: Any, tensor: np.ndarray | None) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: the latest two and the best by WHDR, written in the background by Orbax."""
+"""Checkpoints of a run: the latest two and the best one, written in the background by Orbax."""
 
 import pathlib
 import warnings
@@ -26,17 +26,17 @@ class Checkpoints:
         self.directory = workdir.absolute() / "checkpoints"
         self._manager = self._open()
 
-    def save(self, state: TrainState, whdr: float | None = None) -> None:
+    def save(self, state: TrainState, score: float | None = None) -> None:
         """Starts to write a checkpoint; the call returns while it is written.
 
         Args:
             state: The state at the step to save; a step that is saved already is left as it is.
-            whdr: Of the evaluation at this step, if there was one.
+            score: Of the evaluation at this step, if there was one; lower is better.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        scores = None if whdr is None else {"whdr": whdr}
+        scores = None if score is None else {"score": score}
         self._manager.save(step, args=ocp.args.StandardSave(_named(state)), metrics=scores)
 
     def restore(self, target: TrainState) -> TrainState | None:
@@ -82,7 +82,7 @@ class Checkpoints:
         self._manager.close()
 
     def _open(self) -> ocp.CheckpointManager:
-        best = policies.BestN(get_metric_fn=lambda scores: scores["whdr"], reverse=True, n=1,
+        best = policies.BestN(get_metric_fn=lambda scores: scores["score"], reverse=True, n=1,
                               keep_checkpoints_without_metrics=False)  # fmt: skip
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(2), best])

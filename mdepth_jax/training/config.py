@@ -2,10 +2,11 @@
 
 import difflib
 import json
+import math
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
-import ml_collections
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
@@ -40,6 +41,7 @@ def default() -> ConfigDict:
                 "jitter": 0.0,  # strength of the colour jitter, 0 to 1
                 "map_scale": 0.001,  # unit of a cached teacher map's codes
                 "depth_scale": 0.001,  # unit of a depth map's codes
+                "eval_crop": "none",  # pixels of a depth map that count: "none" | "eigen" (NYUv2's)
                 "log": 0.0,  # learn this factor times the logarithm of maps and depths; 0: as they are
             },
             "teacher": {
@@ -47,9 +49,23 @@ def default() -> ConfigDict:
                 "run": "",  # "embedded", a run, .safetensors or .npz, see `load_teacher`: depth (if no maps), features
             },
             "loss": {
-                "terms": "auto",  # e.g. "ranking+pixelwise"; "auto" is all that the teacher allows
-                "weights": {"ranking": 1.0, "pixelwise": 1.0, "pairwise": 1.0, "dense": 1.0},  # at the start
+                "terms": "auto",  # e.g. "ranking+pixelwise"; "auto" is ranking and all that the teacher allows
+                "weights": {  # at the start; scaled to sum to one
+                    "ranking": 1.0,
+                    "improved_ranking": 1.0,
+                    "pixelwise": 1.0,
+                    "pairwise": 1.0,
+                    "holistic": 0.05,
+                    "dense": 1.0,
+                    "l1": 1.0,
+                    "mannequin": 1.0,
+                },
                 "pool_scale": 0.5,  # of the pair-wise term
+                "drop_easy": 0.0,  # improved ranking: share of the unequal pairs, the easiest, that do not count
+            },
+            "discriminator": {  # of the holistic term
+                "learning_rate": 4e-4,
+                "update_every": 2,  # steps
             },
             "rebalance": {
                 "order": "hard_to_easy",  # "hard_to_easy" | "easy_to_hard" | "constant" | "off"
@@ -59,6 +75,9 @@ def default() -> ConfigDict:
                 "fixed_intermediate": True,  # the weights of Eq. 4 stay; else each prediction is a term
             },
             "optim": {
+                "optimizer": "adam",  # "adam" | "sgd" | "mtadam" (balances the losses itself: rebalance.order=off)
+                "momentum": 0.9,  # sgd
+                "weight_decay": 0.0,  # sgd: added to the gradient
                 "learning_rate": 1e-4,
                 "schedule": "staircase",  # "staircase" | "cosine"
                 "decay_rate": 0.5,
@@ -69,6 +88,7 @@ def default() -> ConfigDict:
                 "epochs": 5,
                 "log_every": 20,
                 "evaluations_per_epoch": 1,
+                "best_by": "whdr",  # of the held-out set: "whdr" | "rmse" | "si_rmse"
                 "save_minutes": 10.0,
             },
         },
@@ -77,14 +97,23 @@ def default() -> ConfigDict:
 
 CHOICES = {
     "data.source": ("scenes", "folder"),
+    "data.eval_crop": ("none", "eigen"),
     "data.crop": ("none", "center", "random"),
     "rebalance.order": ("hard_to_easy", "easy_to_hard", "constant", "off"),
+    "optim.optimizer": ("adam", "sgd", "mtadam"),
     "optim.schedule": ("staircase", "cosine"),
+    "train.best_by": ("whdr", "rmse", "si_rmse"),
 }
+RANGES = {
+    "data.sampled_pairs": (0, math.inf), "data.pairs": (0, math.inf), "data.rotation": (0, 180),
+    "data.scale": (1, math.inf), "data.jitter": (0, 1), "data.log": (0, math.inf),
+    "loss.drop_easy": (0, 1), "loss.pool_scale": (0, 1), "optim.momentum": (0, 1), "optim.weight_decay": (0, math.inf),
+}  # fmt: skip
 POSITIVE = (
+    "data.depth_scale", "data.map_scale",
     "data.height", "data.width", "data.batch_size", "data.eval_pairs",
     "optim.learning_rate", "rebalance.events_per_epoch",
-    "train.epochs", "train.log_every", "train.evaluations_per_epoch",
+    "train.epochs", "train.log_every", "train.evaluations_per_epoch", "discriminator.update_every",
 )  # fmt: skip
 
 
@@ -150,23 +179,37 @@ def check(config: ConfigDict) -> None:
     for key in POSITIVE:
         if not lookup(config, key) > 0:
             raise UserError(f"config.{key} is {lookup(config, key)}; it must be positive")
-    if config.data.scale < 1:
-        raise UserError(f"config.data.scale is {config.data.scale}; it enlarges, so it must be at least 1")
+    for key, (low, high) in RANGES.items():
+        if not low <= lookup(config, key) <= high:
+            raise UserError(f"config.{key} is {lookup(config, key)}; it must lie between {low} and {high}")
+    if any(weight < 0 for weight in config.loss.weights.values()):
+        raise UserError("config.loss.weights: a weight is negative; give 0 or more")
     if config.data.source == "folder" and not config.data.root:
         raise UserError("config.data.root is empty; name the folder of your data: --config.data.root=DIR")
     if config.data.source == "scenes" and min(config.data.count, config.data.eval_count) <= 0:
         raise UserError("config.data.count and config.data.eval_count say how many scenes; both must be positive")
+    if config.optim.optimizer == "mtadam" and config.rebalance.order != "off":
+        raise UserError("config.optim.optimizer is 'mtadam', which balances the losses; set config.rebalance.order=off")
+    if "holistic" in config.loss.terms.split("+") and config.rebalance.order != "off":
+        raise UserError(
+            "config.loss.terms: 'holistic' can be negative, which rebalancing cannot weigh; "
+            "set config.rebalance.order=off"
+        )
+    if "mannequin" in config.loss.terms.split("+") and config.data.log != 1:
+        raise UserError("config.loss.terms: 'mannequin' compares logarithms of depth; set config.data.log=1.0")
 
 
 def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
     """Writes the configuration into a new run directory, or checks that it is the one written there.
+
+    Where the weights came from at the start (`model.start`) may have moved since.
 
     Raises:
         UserError: If the directory belongs to another configuration, naming the first keys that differ.
     """
     path = workdir / "config.json"
     if path.exists():
-        differing = differences(config, load(workdir))
+        differing = [key for key in differences(config, load(workdir)) if not key.startswith("model.start:")]
         if differing:
             raise UserError(
                 f"{workdir} belongs to a run with another configuration ({'; '.join(differing[:3])}); "
@@ -178,18 +221,36 @@ def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
 
 
 def load(workdir: pathlib.Path) -> ConfigDict:
-    """Reads the configuration of a run directory.
+    """Reads the configuration of a run directory; keys that it does not have yet get their default.
 
     Raises:
-        UserError: If there is none, or it does not parse.
+        UserError: If there is none, it does not parse, or it has keys that this version does not know.
     """
     path = workdir / "config.json"
     try:
-        return ml_collections.ConfigDict(json.loads(path.read_text())).lock()
+        return complete(json.loads(path.read_text()), str(path))
     except FileNotFoundError:
         raise UserError(f"{workdir} is not a run directory: it has no config.json") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from None
+
+
+def complete(saved: Mapping[str, Any], where: str) -> ConfigDict:
+    """Gives the default with the keys of a saved configuration, maybe of an earlier version, replaced.
+
+    Args:
+        saved: As nested dictionaries.
+        where: What an error names.
+
+    Raises:
+        UserError: If it has keys that this version does not know.
+    """
+    config = default()
+    try:
+        config.update(saved)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{where}: written by another version ({error}); use that one") from None
+    return config
 
 
 def differences(ours: ConfigDict, theirs: ConfigDict) -> list[str]:

@@ -1,22 +1,34 @@
-"""Evaluation on held-out pairs: WHDR with its uncertainty, and the baseline of image rows."""
+"""Evaluation on a held-out set: WHDR with its uncertainty and the baseline of image rows; errors of depth maps."""
 
+import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
+from jaxtyping import Array, Float
 
+from mdepth_jax import metrics
+from mdepth_jax.data.images import resize_map
 from mdepth_jax.training.step import Arrays, local_rows, shard_batch
+
+Map = Float[Array, "batch height width 1"]
+Truths = Iterator[np.ndarray | None]
 
 
 class Evaluation(NamedTuple):
-    """The result on a set of pairs.
+    """The result on a held-out set.
 
     Attributes:
         wrong: Number of pairs ordered wrongly.
         total: Number of pairs.
         row_wrong: Wrong pairs of the baseline that calls the higher image row the farther one (a tie is half wrong).
+        depth: Errors against the depth maps; None if there are no maps to compare with.
         images: `[n, H, W, 3]`, uint8, the first batch.
         predictions: `[n, H, W, 1]`, of those images.
         references: `[n, H, W, 1]`, true or teacher's depth of those images, or None.
@@ -25,9 +37,23 @@ class Evaluation(NamedTuple):
     wrong: int
     total: int
     row_wrong: float
+    depth: metrics.DenseSums | None
     images: np.ndarray
     predictions: np.ndarray
     references: np.ndarray | None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """What can be said: `whdr` if there are pairs; `rmse`, `delta1`, `si_rmse` if there are depth maps."""
+        scores = {"whdr": self.whdr} if self.total else {}
+        if self.maps:
+            scores |= {name: float(getattr(self.depth, name)) for name in ("rmse", "delta1", "si_rmse")}
+        return scores
+
+    @property
+    def maps(self) -> int:
+        """Number of depth maps that were compared."""
+        return 0 if self.depth is None else int((self.depth.pixels > 0).sum())
 
     @property
     def whdr(self) -> float:
@@ -45,27 +71,55 @@ class Evaluation(NamedTuple):
         return 1.96 * math.sqrt(self.whdr * (1 - self.whdr) / self.total)
 
 
-def evaluate(eval_step: Callable[[Arrays], Arrays], batches: Iterable[Any], mesh: Mesh) -> Evaluation:
-    """Scores a network on pairs, counting every pair once.
+def evaluate(
+    eval_step: Callable[[Arrays], Arrays],
+    batches: Iterable[Any],
+    mesh: Mesh,
+    truths: Truths | None = None,
+    *,
+    log: float = 0.0,
+    align: bool = False,
+) -> Evaluation:
+    """Scores a network on a held-out set, counting every pair and every pixel once.
 
     Args:
         eval_step: Scores a batch on the devices: see `step.make_eval_step`.
         batches: Of `mdepth_jax.data.pipeline.eval_batches`.
         mesh: The devices.
+        truths: Of `mdepth_jax.data.pipeline.eval_truths`: predictions are compared at the size of the true maps.
+        log: The network predicts this factor times the logarithm of depth; 0: depth itself.
+        align: Whether every prediction first gets the mean and deviation of NYUv2, as relative depth must.
     """
-    wrong = total = 0
-    row_wrong = 0.0
+    counts = np.zeros(3)
+    compared: list[metrics.DenseSums] = []
     first: tuple[Any, np.ndarray] | None = None
     for batch in batches:
         arrays = {key: batch[key] for key in ("image", "points", "relation", "valid", "image_size")}
         result = eval_step(shard_batch(arrays, mesh))
-        wrong += int(result["wrong"])
-        total += int(result["total"])
-        row_wrong += float(result["row_wrong"])
-        if first is None:
-            first = batch, local_rows(result["depth"])
+        counts += [int(result["wrong"]), int(result["total"]), float(result["row_wrong"])]
+        predictions = local_rows(result["depth"])
+        if truths is not None:
+            rows = zip(predictions, itertools.islice(truths, len(predictions)), strict=True)
+            compared += [_compare(prediction[..., 0], truth, log, align) for prediction, truth in rows]
+        first = first or (batch, predictions)
     assert first is not None, "the pipeline refuses an empty data set"
     batch, predictions = first
-    return Evaluation(
-        wrong, total, row_wrong, batch["image"], predictions, batch.get("depth", batch.get("teacher_depth"))
-    )
+    dense = metrics.DenseSums.concatenate(compared) if truths is not None else None
+    if dense is not None and jax.process_count() > 1:
+        dense = multihost_utils.process_allgather(dense, tiled=True)
+    wrong, total, row_wrong = counts
+    references = batch.get("depth", batch.get("teacher_depth"))
+    return Evaluation(int(wrong), int(total), row_wrong, dense, batch["image"], predictions, references)
+
+
+def _compare(prediction: np.ndarray, truth: np.ndarray | None, log: float, align: bool) -> metrics.DenseSums:
+    """Compares one prediction with its true map `[h, w]`, NaN where unknown, at the size of the map; None counts 0."""
+    truth = np.full((1, 1), np.nan, np.float32) if truth is None else truth
+    maps = (jnp.asarray(values)[None, ..., None] for values in (resize_map(prediction, *truth.shape), truth))
+    return jax.device_get(_score(*maps, log=log, align=align))
+
+
+@partial(jax.jit, static_argnames=("log", "align"))
+def _score(prediction: Map, truth: Map, *, log: float, align: bool) -> metrics.DenseSums:
+    depth = jnp.exp(prediction / log) if log else prediction
+    return metrics.dense_sums(metrics.align_to_nyu(depth) if align else depth, truth)

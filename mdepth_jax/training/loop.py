@@ -22,6 +22,7 @@ from mdepth_jax.models.weights import save_weights
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment
 from mdepth_jax.training import state as states
+from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.evaluation import Evaluation, evaluate
 from mdepth_jax.training.interrupt import Interrupt, any_host
@@ -68,6 +69,7 @@ class Trainer:
         objective: Computes the losses.
         data: Batches.
         teacher: Gives depth and features of a batch of images on the devices; None for none.
+        adversary: The discriminator of the holistic term; None without that term.
 
     Raises:
         UserError: If the batch does not divide among the devices, or the run directory belongs to another
@@ -82,6 +84,7 @@ class Trainer:
         objective: Objective,
         data: Data,
         teacher: Callable[[Any], Prediction] | None = None,
+        adversary: Adversary | None = None,
     ) -> None:
         self.config, self.workdir, self.data, self.teacher = config, workdir, data, teacher
         self.mesh = make_mesh()
@@ -96,15 +99,18 @@ class Trainer:
         self.schedule = states.make_schedule(config.optim, steps_per_epoch, epochs)
         weights = objective.initial_weights(config.loss.weights.to_dict())
         optimizer = states.make_optimizer(config, weights, self.schedule, steps_per_epoch)
-        self.graph, state = states.create(model, optimizer)
+        self.graph, state = states.create(model, optimizer, adversary)
         state = replicate(state, self.mesh)
         self.checkpoints = Checkpoints(workdir)
         self.state = self.checkpoints.restore(state) or state
         self.step = int(self.state.step)
-        self.train_step = make_train_step(self.graph, optimizer, objective)
+        self.train_step = make_train_step(
+            self.graph, optimizer, objective, adversary, gradient_per_loss=config.optim.optimizer == "mtadam"
+        )
         self.eval_step = make_eval_step(self.graph)
         self.book = Logbook(workdir, self.step, self.total_steps)
         self.evaluation: Evaluation | None = None
+        self._best_by = f"eval/{config.train.best_by}"
         self._events = event_steps(steps_per_epoch, config.train.evaluations_per_epoch)
 
     def run(self) -> Result:
@@ -132,16 +138,18 @@ class Trainer:
                 self._close_window(window, clock)
                 window, clock = [], Clock()
                 stop = any_host(interrupt.requested)
-                whdr = self._evaluate() if due and not stop else None
+                score = self._evaluate() if due and not stop else None
                 elapsed = any_host(time.monotonic() - saved_at > 60 * self.config.train.save_minutes)
                 if due or stop or elapsed:
-                    self.checkpoints.save(self.state, whdr)
+                    self.checkpoints.save(self.state, score)
                     saved_at = time.monotonic()
                 if stop:
                     break
         self.checkpoints.close()
         self.book.close()
-        return Result(self.step, self.step == self.total_steps, self.evaluation, self.book.records)
+        return Result(
+            self.step, self.step == self.total_steps and self._evaluated(), self.evaluation, self.book.records
+        )
 
     def _prepare(self, batch: Any) -> dict[str, Any]:
         arrays = shard_batch(batch, self.mesh)
@@ -154,7 +162,7 @@ class Trainer:
         return self.step > 0 and (self.step - 1) % self.data.steps_per_epoch + 1 in self._events
 
     def _evaluated(self) -> bool:
-        return any(record["step"] == self.step and "eval/whdr" in record for record in self.book.records)
+        return any(record["step"] == self.step and self._best_by in record for record in self.book.records)
 
     def _close_window(self, window: list[Any], clock: "Clock") -> None:
         values = jax.device_get(window)
@@ -192,15 +200,24 @@ class Trainer:
             lambda batch: self.eval_step(self.state.params, self.state.batch_stats, batch),
             self.data.evaluate(),
             self.mesh,
+            self.data.truths and self.data.truths(),
+            log=self.config.data.log,
         )
         self.evaluation = result
-        best = min((record["eval/whdr"] for record in self.book.records if "eval/whdr" in record), default=math.inf)
-        self.book.write(self.step, {"eval/whdr": result.whdr})
+        scores = {f"eval/{name}": score for name, score in result.scores.items()}
+        if self._best_by not in scores:
+            raise UserError(
+                f"config.train.best_by is {self.config.train.best_by!r}, but the held-out set has no "
+                + ("pairs; choose rmse" if "whdr" in self._best_by else "depth maps; choose whdr")
+            )
+        best = min((record[self._best_by] for record in self.book.records if self._best_by in record), default=math.inf)
+        self.book.write(self.step, scores)
         epoch = self.step / self.data.steps_per_epoch
-        self.book.say(f"epoch {epoch:.4g}, step {self.step}: WHDR {result.whdr:.4f} (n = {result.total})")
+        told = ", ".join(f"{name} {score:.4f}" for name, score in result.scores.items())
+        self.book.say(f"epoch {epoch:.4g}, step {self.step}: {told} (n = {result.total} pairs, {result.maps} maps)")
         if jax.process_index() == 0:
-            self._write_products(result, better=result.whdr < best)
-        return result.whdr
+            self._write_products(result, better=scores[self._best_by] < best)
+        return scores[self._best_by]
 
     def _write_products(self, result: Evaluation, better: bool) -> None:
         images = result.images[:GRID_ROWS]
@@ -216,8 +233,9 @@ class Trainer:
         if better:
             model = nnx.merge(self.graph, self.state.params, self.state.batch_stats)
             about = {
-                "output": "relative depth, larger = farther, no unit",
-                "whdr": result.whdr,
+                "output": "depth, larger = farther: relative, without unit, unless trained on depth maps in metres"
+                + (f"; {self.config.data.log:g} times its natural logarithm" if self.config.data.log else ""),
+                "scores": result.scores,
                 "pairs": result.total,
                 "step": self.step,
                 "command": environment.command(),

@@ -1,10 +1,10 @@
 """The training objective: the terms of Eq. 5, each over all predictions as in Eq. 4."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from mdepth_jax import losses
 from mdepth_jax.data.types import Supervision
@@ -12,18 +12,67 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthOutputs
 
 Scalar = Float[Array, ""]
-TERMS = ("ranking", "pixelwise", "pairwise", "dense")
+Depth = Float[Array, "batch height width 1"]
 
 
-REQUIREMENTS = {
-    "ranking": ("pairs", "a pairs CSV"),
-    "pixelwise": ("teacher_depth", "a teacher: --config.teacher.maps=True or --config.teacher.run=DIR"),
-    "pairwise": (
-        "teacher_features",
-        "a teacher with features (cached maps have none): --config.teacher.run=DIR",
-    ),
-    "dense": ("depth", "depth maps: a folder depth/ beside images/"),
-}
+class Term(NamedTuple):
+    """A kind of loss.
+
+    Attributes:
+        supervision: The field of `Supervision` that it learns from.
+        need: What a user gives to have it.
+        loss: Of one prediction and the batch; None for a term that does not look at single predictions.
+    """
+
+    supervision: str
+    need: str
+    loss: Callable[[Depth, Mapping[str, Any]], Scalar] | None
+
+
+_TEACHER = "a teacher: --config.teacher.maps=True or --config.teacher.run=DIR"
+_FEATURES = "a teacher with features (cached maps have none): --config.teacher.run=DIR"
+_PAIRS = "ordinal pairs: a pairs CSV, or --config.data.sampled_pairs=N of depth maps"
+_DEPTH = "depth maps: a folder depth/ beside images/"
+
+
+def make_terms(drop_easy: float = 0.0) -> dict[str, Term]:
+    """Gives every kind of loss by its name in `config.loss.terms`.
+
+    Args:
+        drop_easy: Of `losses.improved_ranking_loss`.
+    """
+    return {
+        "ranking": Term("pairs", _PAIRS, lambda depth, batch: losses.ranking_loss(depth, *_pairs(batch))),
+        "improved_ranking": Term(
+            "pairs",
+            _PAIRS,
+            lambda depth, batch: losses.improved_ranking_loss(depth, *_pairs(batch), drop_easy=drop_easy),
+        ),
+        "pixelwise": Term(
+            "teacher_depth", _TEACHER, lambda depth, batch: losses.rmse_loss(depth, *_known(batch["teacher_depth"]))
+        ),
+        "pairwise": Term("teacher_features", _FEATURES, None),
+        "holistic": Term("teacher_depth", _TEACHER, None),
+        "dense": Term("depth", _DEPTH, lambda depth, batch: losses.rmse_loss(depth, *_known(batch["depth"]))),
+        "l1": Term("depth", _DEPTH, lambda depth, batch: losses.l1_loss(depth, *_known(batch["depth"]))),
+        "mannequin": Term("depth", _DEPTH, _mannequin),
+    }
+
+
+AUTOMATIC = ("ranking", "pixelwise", "pairwise")
+
+
+def _pairs(batch: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    return batch["points"], batch["relation"], batch["valid"]
+
+
+def _known(target: Depth) -> tuple[Depth, Bool[Array, "batch height width 1"]]:
+    return target, jnp.isfinite(target)
+
+
+def _mannequin(depth: Depth, batch: Mapping[str, Any]) -> Scalar:
+    target, known = _known(batch["depth"])
+    return losses.mannequin_loss(depth, target, batch["image"].astype(jnp.float32) / 255, known)
 
 
 def resolve_terms(terms: str, supervision: Supervision) -> tuple[str, ...]:
@@ -36,15 +85,18 @@ def resolve_terms(terms: str, supervision: Supervision) -> tuple[str, ...]:
     Raises:
         UserError: For an unknown term, or one that lacks what it needs.
     """
+    kinds = make_terms()
     if terms == "auto":
-        return tuple(term for term in TERMS[:3] if getattr(supervision, REQUIREMENTS[term][0]))
+        found = tuple(name for name in AUTOMATIC if getattr(supervision, kinds[name].supervision))
+        if not found:
+            raise UserError("config.loss.terms: there are neither pairs nor a teacher; name a term, such as 'dense'")
+        return found
     names = tuple(terms.split("+"))
     for name in names:
-        if name not in TERMS:
-            raise UserError(f"config.loss.terms: {name!r} is no term; choose from {', '.join(TERMS)}, joined by +")
-        field, need = REQUIREMENTS[name]
-        if not getattr(supervision, field):
-            raise UserError(f"config.loss.terms: {name!r} needs {need}")
+        if name not in kinds:
+            raise UserError(f"config.loss.terms: {name!r} is no term; choose from {', '.join(kinds)}, joined by +")
+        if not getattr(supervision, kinds[name].supervision):
+            raise UserError(f"config.loss.terms: {name!r} needs {kinds[name].need}")
     return names
 
 
@@ -52,17 +104,25 @@ class Objective:
     """Computes the named losses of one batch.
 
     Args:
-        terms: Which of `TERMS`.
+        terms: Names of `make_terms`.
         heads: Number of intermediate predictions.
         pool_scale: Of `losses.pairwise_loss`.
+        drop_easy: Of `losses.improved_ranking_loss`.
         fixed_intermediate: True for one loss per term with the fixed weights of Eq. 4 ("FIP"); False for one loss per
             term and prediction, for the balancer to weigh.
     """
 
     def __init__(
-        self, terms: tuple[str, ...], *, heads: int, pool_scale: float = 0.5, fixed_intermediate: bool = True
+        self,
+        terms: tuple[str, ...],
+        *,
+        heads: int,
+        pool_scale: float = 0.5,
+        drop_easy: float = 0.0,
+        fixed_intermediate: bool = True,
     ) -> None:
-        self.terms = terms
+        kinds = make_terms(drop_easy)
+        self.terms = {name: kinds[name].loss for name in terms}
         self.heads = heads
         self.pool_scale = pool_scale
         self.fixed_intermediate = fixed_intermediate
@@ -75,40 +135,40 @@ class Objective:
         total = sum(spread.values())
         return {name: weight / total for name, weight in spread.items()}
 
-    def __call__(self, outputs: DepthOutputs, batch: Mapping[str, Any]) -> dict[str, Scalar]:
+    def __call__(
+        self,
+        outputs: DepthOutputs,
+        batch: Mapping[str, Any],
+        holistic: Callable[[Depth], Scalar] | None = None,
+    ) -> dict[str, Scalar]:
         """Computes every loss.
 
         Args:
             outputs: The network's, in training mode.
             batch: As `mdepth_jax.data.types.Batch` (training), with `teacher_depth` `[B, H, W, 1]` and
                 `teacher_features` `[B, h, w, C]` where the terms need them.
+            holistic: What the discriminator makes of a prediction; needed by the term of that name.
 
         Returns:
             Losses by name, one for each weight of `initial_weights`.
         """
-        per_prediction: dict[str, Callable[[Float[Array, "batch height width 1"]], Scalar]] = {
-            "ranking": lambda depth: losses.ranking_loss(depth, batch["points"], batch["relation"], batch["valid"]),
-            "pixelwise": lambda depth: _regression(depth, batch["teacher_depth"]),
-            "dense": lambda depth: _regression(depth, batch["depth"]),
-        }
         predictions = (outputs.depth, *outputs.auxiliary)
         result: dict[str, Scalar] = {}
-        for term in self.terms:
+        for term, loss in self.terms.items():
             if term == "pairwise":
                 features = batch["teacher_features"]
                 result[term] = losses.pairwise_loss(outputs.features, features, pool_scale=self.pool_scale)
-                continue
-            values = [per_prediction[term](depth) for depth in predictions]
-            if self.fixed_intermediate:
-                values = [losses.auxiliary_loss(values, losses.auxiliary_weights(self.heads))]
-            result |= zip(self._names(term), values, strict=True)
+            elif loss is None:
+                assert holistic is not None
+                result[term] = holistic(outputs.depth)
+            else:
+                values = [loss(depth, batch) for depth in predictions]
+                if self.fixed_intermediate:
+                    values = [losses.auxiliary_loss(values, losses.auxiliary_weights(self.heads))]
+                result |= zip(self._names(term), values, strict=True)
         return result
 
     def _names(self, term: str) -> list[str]:
-        if term == "pairwise" or self.fixed_intermediate or not self.heads:
+        if self.terms[term] is None or self.fixed_intermediate or not self.heads:
             return [term]
         return [f"{term}_{index}" for index in range(self.heads + 1)]
-
-
-def _regression(depth: Float[Array, "batch height width 1"], target: Float[Array, "batch height width 1"]) -> Scalar:
-    return losses.rmse_loss(depth, target, jnp.isfinite(target))

@@ -6,7 +6,10 @@ import shlex
 from ml_collections import ConfigDict
 
 from mdepth_jax.models import DepthNet, count_macs, count_parameters
+from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.loop import Result
+
+TITLES = {"whdr": "WHDR", "rmse": "RMSE", "delta1": "delta1", "si_rmse": "SI-RMSE"}
 
 
 def describe_network(model: DepthNet, height: int, width: int) -> str:
@@ -30,6 +33,22 @@ def next_commands(workdir: pathlib.Path, config: ConfigDict) -> list[str]:
     return commands
 
 
+def describe_evaluation(evaluation: Evaluation) -> list[str]:
+    """Tells every score of an evaluation, one in a line."""
+    lines = []
+    if evaluation.total:
+        lines += [
+            f"WHDR {evaluation.whdr:.4f} +- {evaluation.interval:.4f} "
+            f"(n = {evaluation.total} held-out pairs, {evaluation.wrong} wrong, 95 %)",
+            f"WHDR {evaluation.row_whdr:.4f} of the baseline that knows the image row alone",
+        ]
+    if evaluation.maps:
+        names = ("rmse", "delta1", "si_rmse")
+        scores = (f"{TITLES[name]} {evaluation.scores[name]:.4f}" for name in names)
+        lines += [f"{', '.join(scores)} (n = {evaluation.maps} depth maps)"]
+    return lines
+
+
 def write(workdir: pathlib.Path, config: ConfigDict, result: Result, network: str, seconds: float) -> str:
     """Writes `report.md` and gives its text.
 
@@ -40,19 +59,19 @@ def write(workdir: pathlib.Path, config: ConfigDict, result: Result, network: st
         network: Of `describe_network`.
         seconds: That this process took for training.
     """
-    scores = {record["step"]: record["eval/whdr"] for record in result.records if "eval/whdr" in record}
+    best_by = config.train.best_by
+    key, name = f"eval/{best_by}", TITLES[best_by]
+    scores = {record["step"]: record[key] for record in result.records if key in record}
     lines = [f"# {config.name}", "", network, ""]
     if scores:
         best = min(scores, key=lambda step: scores[step])
-        lines += [f"WHDR {scores[best]:.4f} at step {best}, the best evaluation; its weights are in model.safetensors"]
-    if result.evaluation:
-        last = result.evaluation
         lines += [
-            f"WHDR {last.whdr:.4f} +- {last.interval:.4f} at the end (n = {last.total} held-out pairs, 95 %)",
-            f"WHDR {last.row_whdr:.4f} of the baseline that knows the image row alone",
+            f"{name} {scores[best]:.4f} at step {best}, the best evaluation; its weights are in model.safetensors"
         ]
+    if result.evaluation:
+        lines += describe_evaluation(result.evaluation)
     lines += ["", f"{result.step} steps; {seconds / 60:.1f} minutes in this process", ""]
-    lines += ["| step | WHDR | weights of the losses |", "|---|---|---|"]
+    lines += [f"| step | {name} | weights of the losses |", "|---|---|---|"]
     lines += [f"| {step} | {score:.4f} | {_weights(result, step)} |" for step, score in scores.items()]
     lines += [
         "",

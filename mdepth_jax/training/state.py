@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax import optim
 from mdepth_jax.models import DepthNet
+from mdepth_jax.training.adversary import Adversary
 
 
 class TrainState(NamedTuple):
@@ -20,16 +21,20 @@ class TrainState(NamedTuple):
         step: Number of steps done.
         params: Trainable parameters.
         batch_stats: Running means and variances.
-        opt_state: `{"rebalance": RebalanceState, "adam": ...}`.
+        opt_state: `{"rebalance": RebalanceState, "optimizer": ...}`.
+        adversary: `AdversaryState`; empty where there is no discriminator.
     """
 
     step: Int[Array, ""]
     params: Any
     batch_stats: Any
     opt_state: Any
+    adversary: Any = ()
 
 
-def create(model: DepthNet, optimizer: optax.GradientTransformation) -> tuple[Any, TrainState]:
+def create(
+    model: DepthNet, optimizer: optax.GradientTransformation, adversary: Adversary | None = None
+) -> tuple[Any, TrainState]:
     """Splits a network into its static graph and the state to train.
 
     Returns:
@@ -39,6 +44,8 @@ def create(model: DepthNet, optimizer: optax.GradientTransformation) -> tuple[An
     parts: tuple[Any, ...] = nnx.split(model, nnx.Param, nnx.BatchStat)
     graph, params, batch_stats = parts
     state = TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimizer.init(params))
+    if adversary is not None:
+        state = state._replace(adversary=adversary.start)
     return graph, jax.tree.map(jnp.copy, state)
 
 
@@ -63,7 +70,7 @@ def make_schedule(config: ConfigDict, steps_per_epoch: int, epochs: int) -> opta
 def make_optimizer(
     config: ConfigDict, weights: dict[str, float], schedule: optax.Schedule, steps_per_epoch: int
 ) -> optax.GradientTransformationExtraArgs:
-    """Chains the balancer of the losses with Adam.
+    """Chains the balancer of the losses with the optimizer.
 
     Args:
         config: The whole configuration.
@@ -71,18 +78,36 @@ def make_optimizer(
         schedule: Learning rate over steps.
         steps_per_epoch: Steps of one epoch.
     """
-    epochs = config.train.epochs
+    update = _make_update(config.optim, weights, schedule)
+    return optax.named_chain(("rebalance", make_balancer(config, weights, steps_per_epoch)), ("optimizer", update))
+
+
+def make_balancer(
+    config: ConfigDict, weights: dict[str, float], steps_per_epoch: int
+) -> optax.GradientTransformationExtraArgs:
+    """Makes the transformation that moves the weights of the losses; see `make_optimizer` for the arguments."""
+    epochs, strength = config.train.epochs, config.rebalance.strength
     strengths = {
-        "hard_to_easy": optim.hard_to_easy(epochs, config.rebalance.strength),
-        "easy_to_hard": optim.easy_to_hard(epochs, config.rebalance.strength),
-        "constant": config.rebalance.strength,
+        "hard_to_easy": optim.hard_to_easy(epochs, strength),
+        "easy_to_hard": optim.easy_to_hard(epochs, strength),
+        "constant": strength,
         "off": 0.0,
     }
-    balancer = optim.rebalance(
+    return optim.rebalance(
         weights,
         steps_per_epoch=steps_per_epoch,
-        events_per_epoch=min(config.rebalance.events_per_epoch, steps_per_epoch),
+        events_per_epoch=config.rebalance.events_per_epoch,
         strength=strengths[config.rebalance.order],
         weight_initialization=config.rebalance.weight_initialization,
     )
-    return optax.named_chain(("rebalance", balancer), ("adam", optax.adam(schedule)))
+
+
+def _make_update(
+    config: ConfigDict, weights: dict[str, float], schedule: optax.Schedule
+) -> optax.GradientTransformationExtraArgs:
+    if config.optimizer == "mtadam":
+        return optim.mtadam(schedule, losses=tuple(weights), ranks=weights)
+    if config.optimizer == "sgd":
+        decay = optax.add_decayed_weights(config.weight_decay)
+        return optax.with_extra_args_support(optax.chain(decay, optax.sgd(schedule, config.momentum)))
+    return optax.with_extra_args_support(optax.adam(schedule))

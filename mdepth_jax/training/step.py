@@ -1,19 +1,24 @@
 """The pure steps: training and evaluation, on any number of devices."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mdepth_jax import metrics
+from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.state import TrainState
 
 Arrays = Mapping[str, Any]
+Losses = dict[str, jax.Array]
+LossFunction = Callable[[Any], tuple[Losses, Any]]
 
 
 def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
@@ -40,7 +45,12 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
 
 
 def make_train_step(
-    graph: Any, optimizer: optax.GradientTransformationExtraArgs, objective: Objective
+    graph: Any,
+    optimizer: optax.GradientTransformationExtraArgs,
+    objective: Objective,
+    adversary: Adversary | None = None,
+    *,
+    gradient_per_loss: bool = False,
 ) -> Callable[[TrainState, Arrays], tuple[TrainState, dict[str, Any]]]:
     """Makes the jitted training step `(state, batch) -> (state, metrics)`; the given state is donated.
 
@@ -51,29 +61,61 @@ def make_train_step(
         graph: From `state.create`.
         optimizer: From `state.make_optimizer`.
         objective: Computes the losses.
+        adversary: The discriminator of the holistic term; None without that term.
+        gradient_per_loss: Whether the optimizer takes the gradient of every single loss, as `optim.mtadam` does.
 
     Returns:
         The step. Its metrics are scalars: `total`, `gradient_norm`, `loss/<name>` and `weight/<name>`.
     """
+    gradients_of = _separate_gradients if gradient_per_loss else _weighted_gradient
 
     def train_step(state: TrainState, batch: Arrays) -> tuple[TrainState, dict[str, Any]]:
         weights = state.opt_state["rebalance"].weights
 
-        def weighted_loss(params: Any) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
+        def compute_losses(params: Any) -> tuple[Losses, Any]:
             model = nnx.merge(graph, params, state.batch_stats, copy=True)
-            values = objective(model(batch["image"]), batch)
-            total = sum(weights[name] * value for name, value in values.items())
-            return total, (values, nnx.state(model, nnx.BatchStat))
+            outputs = model(batch["image"])
+            judge = partial(adversary.generator_loss, state.adversary, batch["image"]) if adversary else None
+            values = objective(outputs, batch, judge)
+            return values, (nnx.state(model, nnx.BatchStat), outputs.depth)
 
-        (total, (values, batch_stats)), gradients = jax.value_and_grad(weighted_loss, has_aux=True)(state.params)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, losses=values)
+        values, (batch_stats, depth), gradient, extra = gradients_of(compute_losses, state.params, weights)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params, losses=values, **extra)
         params = optax.apply_updates(state.params, updates)
-        scalars = {"total": total, "gradient_norm": optax.tree.norm(gradients)}
+        scalars = {"total": sum(weights[name] * value for name, value in values.items())}
+        scalars |= {"gradient_norm": optax.tree.norm(gradient)}
         scalars |= {f"loss/{name}": value for name, value in values.items()}
         scalars |= {f"weight/{name}": weight for name, weight in weights.items()}
-        return TrainState(state.step + 1, params, batch_stats, opt_state), scalars
+        adversary_state = state.adversary
+        if adversary:
+            maps = batch["image"], batch["teacher_depth"], depth
+            adversary_state = adversary.update(state.adversary, state.step, *maps)
+        return TrainState(state.step + 1, params, batch_stats, opt_state, adversary_state), scalars
 
     return jax.jit(train_step, donate_argnums=0)
+
+
+def _weighted_gradient(compute_losses: LossFunction, params: Any, weights: Losses) -> tuple[Losses, Any, Any, Any]:
+    """Gives the losses, what comes with them, and the gradient of their weighted sum."""
+
+    def total(params: Any) -> tuple[jax.Array, Any]:
+        values, rest = compute_losses(params)
+        return sum((weights[name] * value for name, value in values.items()), jnp.zeros(())), (values, rest)
+
+    gradient, (values, rest) = jax.grad(total, has_aux=True)(params)
+    return values, rest, gradient, {}
+
+
+def _separate_gradients(compute_losses: LossFunction, params: Any, weights: Losses) -> tuple[Losses, Any, Any, Any]:
+    """As `_weighted_gradient`, and the gradient of every loss: one pass forward, one pass back for each."""
+    values, pull_back, rest = jax.vjp(compute_losses, params, has_aux=True)
+    separate = {}
+    for name in values:
+        (separate[name],) = pull_back({other: jnp.ones(()) * (other == name) for other in values})
+    gradient = jax.tree.map(
+        lambda *parts: sum(weights[name] * part for name, part in zip(values, parts, strict=True)), *separate.values()
+    )
+    return values, rest, gradient, {"loss_gradients": separate}
 
 
 def make_eval_step(graph: Any) -> Callable[[Any, Any, Arrays], dict[str, jax.Array]]:

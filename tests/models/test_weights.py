@@ -11,7 +11,7 @@ from flax import nnx
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
 from mdepth_jax.models.teachers import TEACHERS, load_teacher
-from mdepth_jax.models.weights import export_weights, load_weights, save_weights
+from mdepth_jax.models.weights import export_weights, load_weights, save_weights, start_from
 from mdepth_jax.training.config import overlay
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), dtype=np.uint8)
@@ -138,3 +138,35 @@ def test_the_embedded_teacher():
     assert prediction.depth.shape == (1, 96, 128, 1)
     assert prediction.features.shape[1:3] == (48, 64)
     assert np.isfinite(prediction.depth).all()
+
+
+def test_a_run_starts_from_another_but_keeps_its_own_heads(model, saved):
+    config = overlay(model={"width": 0.25}).model
+    network = build_model(config, rngs=nnx.Rngs(7))
+    head = np.asarray(network.decoder.heads[0].predict.kernel[...])
+    start_from(network, saved)
+    np.testing.assert_array_equal(network.decoder.heads[0].predict.kernel[...], head)
+    for name, value in tensors(model.without_heads()).items():
+        np.testing.assert_array_equal(tensors(network)[name], value)
+    assert not np.array_equal(head, model.decoder.heads[0].predict.kernel[...])
+
+
+def tensors(network):
+    return {
+        ".".join(map(str, path)): np.asarray(leaf)
+        for path, leaf in nnx.state(network, (nnx.Param, nnx.BatchStat)).flat_state()
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 0.5}, "has shape"),
+        ({"preprocessing": "torchvision"}, "set model.preprocessing to that"),
+        ({"last_layer": "block"}, "is missing"),
+    ],
+)
+def test_a_start_of_another_network(saved, change, message):
+    network = build_model(overlay(model={"width": 0.25, **change}).model, rngs=nnx.Rngs(7))
+    with pytest.raises(UserError, match=message):
+        start_from(network, saved)

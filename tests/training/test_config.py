@@ -1,19 +1,13 @@
-import importlib.util
+import json
 import pathlib
 
 import pytest
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.training import config as configuration
+from mdepth_jax.training.stages import load_file
 
 CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
-
-
-def get_config(file, variant=""):
-    spec = importlib.util.spec_from_file_location(file, CONFIGS / f"{file}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config(variant)
 
 
 @pytest.mark.parametrize(
@@ -78,18 +72,8 @@ def test_load_errors(tmp_path):
         configuration.load(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("file", "variant"), [("kd", ""), ("kd", "pairs"), ("kd", "diw"), ("teacher", ""), ("teacher", "folder")]
-)
-def test_shipped_configs_pass_the_check(file, variant):
-    config = get_config(file, variant)
-    if config.data.source == "folder":
-        config.data.root = "somewhere"
-    configuration.check(config)
-
-
 def test_diw_is_the_paper_verbatim():
-    config = get_config("kd", "diw")
+    config = load_file(CONFIGS / "kd.py", "diw")
     assert (config.data.batch_size, config.train.epochs, config.data.height, config.data.width) == (
         4,
         5,
@@ -108,7 +92,43 @@ def test_diw_is_the_paper_verbatim():
     assert config.model.heads == 2
 
 
-@pytest.mark.parametrize("file", ["kd", "teacher"])
-def test_unknown_variant(file):
-    with pytest.raises(UserError, match="no variant 'other'"):
-        get_config(file, "other")
+def test_mtadam_balances_alone_and_mannequin_compares_logarithms():
+    config = configuration.overlay(data={"root": "somewhere"}, optim={"optimizer": "mtadam"})
+    with pytest.raises(UserError, match=r"set config\.rebalance\.order=off"):
+        configuration.check(config)
+    config = configuration.overlay(data={"root": "somewhere"}, loss={"terms": "mannequin"})
+    with pytest.raises(UserError, match=r"set config\.data\.log=1\.0"):
+        configuration.check(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("data.jitter", 1.5, "config.data.jitter is 1.5; it must lie between 0 and 1"),
+        ("data.scale", 0.5, "config.data.scale is 0.5; it must lie between 1 and inf"),
+        ("data.sampled_pairs", -1, "config.data.sampled_pairs is -1"),
+        ("loss.drop_easy", 2.0, "config.loss.drop_easy is 2.0"),
+        ("loss.weights.l1", -1.0, "config.loss.weights: a weight is negative"),
+        ("loss.terms", "pixelwise+holistic", "set config.rebalance.order=off"),
+    ],
+)
+def test_values_out_of_range(key, value, message):
+    config = configuration.overlay(data={"root": "somewhere"})
+    configuration.override(config, key, value)
+    with pytest.raises(UserError, match=message.replace(".", r"\.")):
+        configuration.check(config)
+
+
+def test_a_run_of_an_earlier_version_gets_the_defaults_of_later_keys(tmp_path):
+    saved = configuration.overlay(seed=3).to_dict()
+    del saved["discriminator"], saved["optim"]["optimizer"]
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    assert configuration.differences(configuration.load(tmp_path), configuration.overlay(seed=3)) == []
+    (tmp_path / "config.json").write_text(json.dumps(saved | {"future": 1}))
+    with pytest.raises(UserError, match=r"config\.json: written by another version"):
+        configuration.load(tmp_path)
+
+
+def test_a_start_that_was_moved_is_no_other_configuration(tmp_path):
+    configuration.bind_to_workdir(configuration.overlay(model={"start": "here"}), tmp_path)
+    configuration.bind_to_workdir(configuration.overlay(model={"start": "there"}), tmp_path)

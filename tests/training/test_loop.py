@@ -38,7 +38,7 @@ def test_a_run_leaves_what_a_user_wants(config, model, objective, data, tmp_path
     assert (tmp_path / "curves.png").stat().st_size > 1000
     assert list((tmp_path / "tensorboard").iterdir())
     loaded, _, about = load_weights(tmp_path)
-    assert about["whdr"] == min(record["eval/whdr"] for record in records if "eval/whdr" in record)
+    assert about["scores"]["whdr"] == min(record["eval/whdr"] for record in records if "eval/whdr" in record)
     assert not loaded(jnp.asarray(random_batch(0)["image"])).auxiliary
 
 
@@ -76,6 +76,12 @@ def test_nan_names_the_step_and_keeps_the_last_good_checkpoint(config, model, ob
     again = Trainer(config, tmp_path, model, objective, data)
     assert again.step == 4
     assert again.run().finished
+
+
+def test_best_by_what_the_held_out_set_lacks(config, model, objective, data, tmp_path):
+    config.train.best_by = "rmse"
+    with pytest.raises(UserError, match="best_by is 'rmse', but the held-out set has no depth maps; choose whdr"):
+        Trainer(config, tmp_path, model, objective, data).run()
 
 
 def test_batch_that_devices_cannot_share(config, model, objective, data, tmp_path):

@@ -58,6 +58,11 @@ def test_resolve_terms_refuses(terms, message):
         resolve_terms(terms, Supervision())
 
 
+def test_nothing_to_learn_from():
+    with pytest.raises(UserError, match="neither pairs nor a teacher"):
+        resolve_terms("auto", Supervision(pairs=False, depth=True))
+
+
 def test_terms_are_the_losses_of_equation_5():
     objective = Objective(("ranking", "pixelwise", "pairwise"), heads=2)
     out, data = outputs(), batch()
@@ -106,3 +111,29 @@ def test_unknown_depth_is_left_out():
     known = np.isfinite(np.asarray(data["depth"]))
     error = (np.asarray(out.depth) - np.asarray(data["depth"]))[known]
     np.testing.assert_allclose(objective(out, data)["dense"], np.sqrt(np.mean(error**2)), rtol=1e-6)
+
+
+def test_terms_on_depth_maps_and_the_improved_ranking():
+    objective = Objective(("improved_ranking", "l1", "mannequin"), heads=0, drop_easy=0.25)
+    out, data = outputs(heads=0), batch()
+    result = objective(out, data)
+    known = jnp.isfinite(data["depth"])
+    pairs = data["points"], data["relation"], data["valid"]
+    image = data["image"].astype(jnp.float32) / 255
+    expected = {
+        "improved_ranking": losses.improved_ranking_loss(out.depth, *pairs, drop_easy=0.25),
+        "l1": losses.l1_loss(out.depth, data["depth"], known),
+        "mannequin": losses.mannequin_loss(out.depth, data["depth"], image, known),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(result[name], value, rtol=1e-6)
+        assert np.isfinite(value)
+
+
+def test_holistic_looks_at_the_final_prediction_alone():
+    objective = Objective(("pixelwise", "holistic"), heads=2, fixed_intermediate=False)
+    out, data = outputs(), batch()
+    result = objective(out, data, holistic=jnp.mean)
+    np.testing.assert_allclose(result["holistic"], np.mean(out.depth), rtol=1e-5)
+    weights = objective.initial_weights({"pixelwise": 1.0, "holistic": 0.05})
+    assert weights["holistic"] == pytest.approx(0.05 / 1.05)

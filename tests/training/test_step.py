@@ -1,9 +1,14 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
+from mdepth_jax import optim
 from mdepth_jax.training import state as states
+from mdepth_jax.training.adversary import Adversary
+from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.step import (
     local_rows,
     make_eval_step,
@@ -12,7 +17,7 @@ from mdepth_jax.training.step import (
     replicate,
     shard_batch,
 )
-from tests.training.batches import random_batch
+from tests.training.batches import SIZE, random_batch
 
 pytestmark = pytest.mark.usefixtures("optax_promotes")
 
@@ -96,3 +101,69 @@ def test_schedules(config):
     config.optim.schedule, config.optim.warmup_epochs = "cosine", 1.0
     cosine = states.make_schedule(config.optim, 10, 5)
     assert [float(cosine(step)) for step in (0, 5, 10, 30, 50)] == pytest.approx([0, 5e-4, 1e-3, 5e-4, 0], abs=1e-9)
+
+
+def holistic_batch(seed):
+    rng = np.random.default_rng(seed)
+    return random_batch(seed) | {"teacher_depth": rng.normal(size=(4, SIZE, SIZE, 1)).astype(np.float32)}
+
+
+def test_holistic_term_trains_the_discriminator_beside_the_network(config, model):
+    objective = Objective(("pixelwise", "holistic"), heads=2)
+    adversary = Adversary(config.discriminator, rngs=nnx.Rngs(1))
+    weights = objective.initial_weights(config.loss.weights.to_dict())
+    optimizer = states.make_optimizer(config, weights, states.make_schedule(config.optim, 4, 2), 4)
+    graph, state = states.create(model, optimizer, adversary)
+    step = make_train_step(graph, optimizer, objective, adversary)
+    start = jax.device_get(state.adversary.params)
+    moved = []
+    for number in range(2):
+        state, scalars = step(state, holistic_batch(number))
+        moved.append(not same(state.adversary.params, start))
+        assert np.isfinite(scalars["loss/holistic"])
+    assert moved == [False, True]
+
+
+def test_mtadam_takes_the_gradient_of_every_loss(config, model, objective):
+    """One step by hand: the gradients of the losses one by one, through `optim.mtadam`."""
+    config.optim.optimizer, config.rebalance.order = "mtadam", "off"
+    weights = objective.initial_weights(config.loss.weights.to_dict())
+    schedule = states.make_schedule(config.optim, 4, 2)
+    optimizer = states.make_optimizer(config, weights, schedule, 4)
+    graph, state = states.create(model, optimizer)
+    before = jax.tree.map(jnp.copy, state.params)
+    batch = jax.tree.map(jnp.asarray, random_batch(0))
+
+    @jax.jit
+    def gradient(params, name_index):
+        def loss(params):
+            values = objective(nnx.merge(graph, params, state.batch_stats, copy=True)(batch["image"]), batch)
+            return jnp.stack([values[name] for name in weights])[name_index]
+
+        return jax.grad(loss)(params)
+
+    by_hand = {name: gradient(before, index) for index, name in enumerate(weights)}
+    rule = optim.mtadam(schedule, losses=tuple(weights), ranks=weights)
+    updates, _ = rule.update(by_hand["ranking"], rule.init(before), before, loss_gradients=by_hand)
+    step = make_train_step(graph, optimizer, objective, gradient_per_loss=True)
+    after, _ = step(state, batch)
+    for start, update, end in zip(*map(jax.tree.leaves, (before, updates, after.params)), strict=True):
+        # Where a gradient is nothing but rounding, so is the sign of its update, which is as large as any other.
+        assert np.mean(np.abs(end - start - update) > 1e-5) < 0.02
+
+
+def same(left, right):
+    return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))
+
+
+def test_sgd_decays_weights_before_the_momentum(config):
+    config.optim.optimizer, config.optim.momentum, config.optim.weight_decay = "sgd", 0.9, 0.1
+    optimizer = states.make_optimizer(config, {"l1": 1.0}, optax.constant_schedule(0.5), 4)
+    params = {"w": jnp.float32(2.0)}
+    state, velocity, expected = optimizer.init(params), 0.0, 2.0
+    for gradient in (1.0, -3.0):
+        updates, state = optimizer.update({"w": jnp.float32(gradient)}, state, params, losses={"l1": jnp.float32(1)})
+        params = optax.apply_updates(params, updates)
+        velocity = 0.9 * velocity + gradient + 0.1 * expected
+        expected -= 0.5 * velocity
+        np.testing.assert_allclose(params["w"], expected, rtol=1e-6)

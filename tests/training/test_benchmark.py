@@ -1,0 +1,47 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from mdepth_jax.models import build_model
+from mdepth_jax.models.layers import Conv, DepthwiseConv
+from mdepth_jax.training import benchmark
+from mdepth_jax.training.config import overlay
+
+
+def test_the_reference_is_the_same_network():
+    config = overlay(model={"width": 0.25, "heads": 0}).model
+    ours = build_model(config, rngs=nnx.Rngs(0))
+    plain = benchmark.with_plain_convolutions(build_model(config, rngs=nnx.Rngs(0)))
+    kinds = [type(module) for _, module in nnx.iter_graph(plain)]
+    assert nnx.Conv in kinds
+    assert not {Conv, DepthwiseConv} & set(kinds)
+    ours.eval()
+    plain.eval()
+    image = jnp.asarray(np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8))
+    np.testing.assert_allclose(plain(image).depth, ours(image).depth, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.usefixtures("optax_promotes")
+def test_every_balancer_makes_whole_steps():
+    batch = benchmark.random_batch(2, 32, 32)
+    for optimizer, terms in (("adam", "ranking+pixelwise+pairwise+holistic"), ("mtadam", "ranking+pixelwise")):
+        order = "off" if optimizer == "mtadam" else "hard_to_easy"
+        config = overlay(
+            model={"width": 0.25},
+            loss={"terms": terms},
+            optim={"optimizer": optimizer},
+            rebalance={"order": order},
+        )
+        model = build_model(config.model, rngs=nnx.Rngs(0))
+        model.set_attributes(implementation="lax")
+        benchmark.training_step(model, config, batch)()
+
+
+def test_rows_are_compared_with_the_first():
+    calls = []
+    rows = benchmark.compare({name: lambda name=name: calls.append(name) for name in ("one", "two")}, rounds=2)
+    assert [row["step"] for row in rows] == ["one", "two"]
+    assert rows[0]["times_faster"] == 1
+    assert calls == ["one", "two"] * 2 + ["one", "one", "two", "two"] * 2
+    benchmark.rebalancing_alone()()

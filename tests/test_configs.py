@@ -82,8 +82,7 @@ def make_tiny(name, folder):
     return config
 
 
-RECIPES = ("kd.py", "diw.py", "redweb.py", "mannequin.py", "nyuv2.py", "ablations.py:table5_ranking_pi_pa_gan",
-           "ablations.py:table6_mtadam")  # fmt: skip
+RECIPES = ("kd.py", "diw.py", "redweb.py", "mannequin.py", "nyuv2.py", "ablations.py:table5_ranking_pi_pa_gan")
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name not in RECIPES])

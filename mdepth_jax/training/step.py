@@ -67,7 +67,7 @@ def make_train_step(
     Returns:
         The step. Its metrics are scalars: `total`, `gradient_norm`, `loss/<name>` and `weight/<name>`.
     """
-    gradients_of = _separate_gradients if gradient_per_loss else _weighted_gradient
+    gradients_of = separate_gradients if gradient_per_loss else _weighted_gradient
 
     def train_step(state: TrainState, batch: Arrays) -> tuple[TrainState, dict[str, Any]]:
         weights = state.opt_state["rebalance"].weights
@@ -106,8 +106,19 @@ def _weighted_gradient(compute_losses: LossFunction, params: Any, weights: Losse
     return values, rest, gradient, {}
 
 
-def _separate_gradients(compute_losses: LossFunction, params: Any, weights: Losses) -> tuple[Losses, Any, Any, Any]:
-    """As `_weighted_gradient`, and the gradient of every loss: one pass forward, one pass back for each."""
+def separate_gradients(compute_losses: LossFunction, params: Any, weights: Losses) -> tuple[Losses, Any, Any, Any]:
+    """Gives the losses, what comes with them, the gradient of their weighted sum, and that of every loss.
+
+    One pass forward, one pass back for each loss.
+
+    Args:
+        compute_losses: From parameters to the losses by name and anything else.
+        params: Where the gradients are taken.
+        weights: Of the losses.
+
+    Returns:
+        The losses, the rest, the gradient of the sum, and `{"loss_gradients": {name: gradient}}`.
+    """
     values, pull_back, rest = jax.vjp(compute_losses, params, has_aux=True)
     separate = {}
     for name in values:

@@ -5,7 +5,6 @@ import optax
 import pytest
 from flax import nnx
 
-from mdepth_jax import optim
 from mdepth_jax.training import state as states
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.objective import Objective
@@ -15,6 +14,7 @@ from mdepth_jax.training.step import (
     make_mesh,
     make_train_step,
     replicate,
+    separate_gradients,
     shard_batch,
 )
 from tests.training.batches import SIZE, random_batch
@@ -124,32 +124,20 @@ def test_holistic_term_trains_the_discriminator_beside_the_network(config, model
     assert moved == [False, True]
 
 
-def test_mtadam_takes_the_gradient_of_every_loss(config, model, objective):
-    """One step by hand: the gradients of the losses one by one, through `optim.mtadam`."""
-    config.optim.optimizer, config.rebalance.order = "mtadam", "off"
-    weights = objective.initial_weights(config.loss.weights.to_dict())
-    schedule = states.make_schedule(config.optim, 4, 2)
-    optimizer = states.make_optimizer(config, weights, schedule, 4)
-    graph, state = states.create(model, optimizer)
-    before = jax.tree.map(jnp.copy, state.params)
-    batch = jax.tree.map(jnp.asarray, random_batch(0))
+def test_separate_gradients_are_those_of_each_loss():
+    def compute_losses(x):
+        return {"square": jnp.sum(jnp.square(x)), "sine": jnp.sum(jnp.sin(x))}, "rest"
 
-    @jax.jit
-    def gradient(params, name_index):
-        def loss(params):
-            values = objective(nnx.merge(graph, params, state.batch_stats, copy=True)(batch["image"]), batch)
-            return jnp.stack([values[name] for name in weights])[name_index]
-
-        return jax.grad(loss)(params)
-
-    by_hand = {name: gradient(before, index) for index, name in enumerate(weights)}
-    rule = optim.mtadam(schedule, losses=tuple(weights), ranks=weights)
-    updates, _ = rule.update(by_hand["ranking"], rule.init(before), before, loss_gradients=by_hand)
-    step = make_train_step(graph, optimizer, objective, gradient_per_loss=True)
-    after, _ = step(state, batch)
-    for start, update, end in zip(*map(jax.tree.leaves, (before, updates, after.params)), strict=True):
-        # Where a gradient is nothing but rounding, so is the sign of its update, which is as large as any other.
-        assert np.mean(np.abs(end - start - update) > 1e-5) < 0.02
+    x = jnp.asarray(np.random.default_rng(0).normal(size=5), jnp.float32)
+    weights = {"square": jnp.float32(0.25), "sine": jnp.float32(0.75)}
+    values, rest, gradient, extra = separate_gradients(compute_losses, x, weights)
+    assert rest == "rest"
+    np.testing.assert_allclose(values["square"], np.sum(np.square(x)), rtol=1e-6)
+    expected = {"square": 2 * np.asarray(x), "sine": np.cos(x)}
+    assert extra["loss_gradients"].keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(extra["loss_gradients"][name], value, rtol=1e-6)
+    np.testing.assert_allclose(gradient, 0.25 * expected["square"] + 0.75 * expected["sine"], rtol=1e-5)
 
 
 def same(left, right):

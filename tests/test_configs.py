@@ -40,7 +40,6 @@ RUNS = {  # of every shipped configuration, what it learns from
     "ablations.py:table5_ranking_pi@pairs": {"ranking", "pixelwise"},
     "ablations.py:table5_ranking_pi_pa_gan": KD | {"holistic"},
     "ablations.py:table6_no_rebalancing": KD,
-    "ablations.py:table6_mtadam": KD,
     "ablations.py:table6_wi_easy_hard": {f"{term}_{n}" for term in ("ranking", "pixelwise") for n in range(3)}
     | {"pairwise"},
     "ablations.py:table6_easy_hard": KD,

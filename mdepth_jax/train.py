@@ -17,7 +17,7 @@ from flax import nnx
 from ml_collections import ConfigDict, config_flags
 
 from mdepth_jax import cli
-from mdepth_jax.data.loading import open_data
+from mdepth_jax.data.loading import open_data, uses_depth
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, load_pretrained, load_teacher, start_from
 from mdepth_jax.training import config as configuration
@@ -35,8 +35,15 @@ def main(argv: Sequence[str]) -> int:
     """Trains and reports, stage after stage if there are several; returns the exit status."""
     config, workdir = parse(argv)
     runs = stages.runs(config, workdir)
-    for run in runs.values():
-        configuration.check(run)
+    for directory, run in runs.items():
+        try:
+            configuration.check(run)
+        except UserError as error:
+            if len(runs) == 1:
+                raise
+            raise UserError(
+                f"stage {directory.name}, whose keys are --config.stages.{directory.name}.*: {error}"
+            ) from error
     for run in list(runs.values())[1:]:
         open_data(run)  # a mistake in a later stage shows before the first one has taken days
     for directory, run in runs.items():
@@ -77,7 +84,8 @@ def parse(argv: Sequence[str]) -> tuple[ConfigDict, pathlib.Path]:
         name = config and config.name  # a file that could not be loaded shows when it is used
     except (flags.Error, AttributeError, KeyError, OSError) as error:
         message = [line.strip() for line in str(error).strip("\"'").split("\\n")[-1].splitlines() if line.strip()]
-        raise UserError(f"{message[-1]} (see --help)") from error
+        mistake = message[-1] if " " in message[-1] else f"there is no key {message[-1]!r}"
+        raise UserError(f"{mistake} (see --help)") from error
     if config is None:
         raise UserError("--config is missing; try --config configs/kd.py")
     if rest:
@@ -107,7 +115,9 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     network = report.describe_network(model, config.data.height, config.data.width)
     mesh = make_mesh()
     run = config.teacher.run
-    teacher = load_teacher(run, lambda tree: replicate(tree, mesh)) if run else None
+    has_maps = config.teacher.maps or uses_depth(config)
+    log = config.data.log if has_maps else None
+    teacher = load_teacher(run, lambda tree: replicate(tree, mesh), log=log) if run else None
     has_adversary = "holistic" in objective.terms
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1)) if has_adversary else None
     trainer = Trainer(config, workdir, model, objective, data, teacher, adversary)

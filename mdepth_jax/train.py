@@ -4,6 +4,10 @@
 
 The run directory is runs/<name of the configuration> if not given. The same command on the same directory goes on where
 it stopped. All keys with their defaults: mdepth_jax/training/config.py.
+
+Several hosts share one run directory: the same command on every one of them with
+
+    --coordinator HOST:PORT --processes N --process 0..N-1        or --coordinator auto on Cloud TPU, SLURM, Open MPI
 """
 
 import json
@@ -21,7 +25,7 @@ from mdepth_jax.data.loading import open_data, uses_depth
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, load_pretrained, load_teacher, start_from
 from mdepth_jax.training import config as configuration
-from mdepth_jax.training import environment, report, stages
+from mdepth_jax.training import environment, hosts, report, stages
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import Objective, resolve_terms
@@ -29,11 +33,16 @@ from mdepth_jax.training.step import make_mesh, replicate
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
+COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, or auto; for several processes.")
+PROCESSES = flags.DEFINE_integer("processes", 1, "Number of processes that train together.")
+PROCESS = flags.DEFINE_integer("process", 0, "Number of this process, from 0.")
 
 
 def main(argv: Sequence[str]) -> int:
     """Trains and reports, stage after stage if there are several; returns the exit status."""
     config, workdir = parse(argv)
+    if COORDINATOR.value:
+        hosts.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     runs = stages.runs(config, workdir)
     for directory, run in runs.items():
         try:
@@ -55,17 +64,20 @@ def main(argv: Sequence[str]) -> int:
 def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
     """Trains to the end, or to an interrupt, and tells how it went; returns whether it is finished."""
     trainer, network = prepare(config, workdir)
-    print(f"{config.name}: {network}")
-    if trainer.step:
-        print(f"Going on at step {trainer.step} of {trainer.total_steps} in {workdir}")
+    if hosts.is_first():
+        print(f"{config.name}: {network}")
+        if trainer.step:
+            print(f"Going on at step {trainer.step} of {trainer.total_steps} in {workdir}")
     start = time.monotonic()
     result = trainer.run()
-    if result.finished and result.evaluation is None:
-        print(f"{workdir} was finished before; see {workdir / 'report.md'}")
-    elif result.finished:
-        print(report.write(workdir, config, result, network, time.monotonic() - start))
-    else:
-        print(f"Stopped at step {result.step}; everything is saved. To go on: {environment.command()}")
+    if hosts.is_first():
+        if not result.finished:
+            print(f"Stopped at step {result.step}; everything is saved. To go on: {environment.command()}")
+        elif result.evaluation is None:
+            print(f"{workdir} was finished before; see {workdir / 'report.md'}")
+        else:
+            print(report.write(workdir, config, result, network, time.monotonic() - start))
+    hosts.wait_for_all(str(workdir))
     return result.finished
 
 
@@ -121,7 +133,8 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     has_adversary = "holistic" in objective.terms
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1)) if has_adversary else None
     trainer = Trainer(config, workdir, model, objective, data, teacher, adversary)
-    (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
+    if hosts.is_first():
+        (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
     return trainer, network
 
 

@@ -9,7 +9,8 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, count_parameters, default_config
 from mdepth_jax.models.decoders.redweb import FeatureFusion, ResidualConv
 from mdepth_jax.models.layers import upsample_bilinear_aligned
-from mdepth_jax.models.pretrained import named_variables
+from mdepth_jax.models.naming import named_variables
+from mdepth_jax.models.sources.torchvision import resnet50
 from mdepth_jax.models.teachers import load_encdecresnet, load_teacher
 from tests.models.golden_weights import draw
 
@@ -62,7 +63,7 @@ def published_shapes():
     config = default_config()
     config.update(encoder="resnet50", decoder="redweb", heads=0)
     model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))
-    layers = [(f"resnet_model.{name}", layer) for name, layer in model.encoder.named_layers()]
+    layers = [(f"resnet_model.{name}", layer) for name, layer in resnet50(model.encoder)]
     return {
         name: tuple(variable.shape[axis] for axis in (3, 2, 0, 1)) if len(variable.shape) == 4 else variable.shape
         for name, variable in named_variables([*layers, *model.decoder.named_layers()]).items()

@@ -13,7 +13,7 @@ from flax import nnx
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.naming import Recipe, Source
 from mdepth_jax.models.sources import KERAS, PYTORCH_SOURCES
-from mdepth_jax.models.sources.keras import read_application
+from mdepth_jax.models.sources.keras import DOWNLOAD, read_application
 from mdepth_jax.models.tensors import read_tensors
 
 
@@ -83,11 +83,11 @@ def _fit(tensor: np.ndarray, variable: nnx.Variable, where: str) -> jax.Array:
 
 def _open(encoder: Any, weights: str) -> tuple[Source, dict[str, np.ndarray]]:
     """The tensors, and the source whose names for this encoder they have, or most of them."""
-    if weights == "keras" or weights.endswith((".h5", ".keras")):
+    if weights == DOWNLOAD or weights.endswith((".h5", ".keras")):
         if type(encoder) not in KERAS.rules:
             known = ", ".join(sorted(kind.__name__ for kind in KERAS.rules))
             raise UserError(f"{weights}: Keras has no weights of {type(encoder).__name__}, only of {known}.")
-        return KERAS, read_application(encoder, "imagenet" if weights == "keras" else weights)
+        return KERAS, read_application(encoder, weights)
     tensors = read_tensors(pathlib.Path(weights))
     sources = [source for source in PYTORCH_SOURCES if type(encoder) in source.rules]
     return max(sources, key=lambda source: len(source.variables(encoder).keys() & tensors.keys())), tensors

@@ -1,5 +1,7 @@
 """The published teacher, block by block and whole."""
 
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -92,4 +94,12 @@ def test_another_checkpoint_is_refused(tmp_path):
     path = tmp_path / "other.npz"
     np.savez(path, **{"module.feafu1.bn_trans_up.bias": np.zeros(128, np.float32)})
     with pytest.raises(UserError, match=r"other\.npz: tensor ada_out\.bn1\.bias is missing"):
+        load_teacher(str(path))
+
+
+def test_a_pytorch_checkpoint_is_read_as_one(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    path = tmp_path / "checkpoint.pth"
+    path.write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"checkpoint\.pth: PyTorch, which reads such files, is missing"):
         load_teacher(str(path))

@@ -14,6 +14,7 @@ from mdepth_jax.models.encoders.mobilenet_v3 import MobileNetV3Large
 from mdepth_jax.models.layers import ConvNorm
 from mdepth_jax.models.naming import Endings, NamedLayers, Recipe, Rule, Source, block_parts, name_layers
 
+DOWNLOAD = "keras"  # in place of a file: Keras downloads the weights once
 APPLICATIONS = {
     EfficientNetB0: "EfficientNetB0",
     MobileNetV1: "MobileNet",
@@ -93,7 +94,7 @@ def read_application(encoder: Any, weights: str) -> dict[str, np.ndarray]:
 
     Args:
         encoder: Of a class in `APPLICATIONS`.
-        weights: `"imagenet"`, which Keras downloads once, or a file of `model.save_weights`.
+        weights: `DOWNLOAD`, those of ImageNet, or a file of `model.save_weights` or `model.save`.
 
     Returns:
         Tensors as `layer/tensor`; kernels as height, width, in, out.
@@ -102,10 +103,10 @@ def read_application(encoder: Any, weights: str) -> dict[str, np.ndarray]:
         UserError: TensorFlow is missing, or Keras cannot read or get the weights.
     """
     name = APPLICATIONS[type(encoder)]
-    if weights != "imagenet" and not pathlib.Path(weights).exists():
+    if weights != DOWNLOAD and not pathlib.Path(weights).exists():
         raise UserError(f"{weights}: no such file.")
     try:
-        return application_tensors(build_application(encoder, weights))
+        return application_tensors(build_application(encoder, "imagenet" if weights == DOWNLOAD else weights))
     except ImportError as error:
         raise UserError(f"Weights of Keras need TensorFlow: pip install tensorflow ({error}).") from error
     except Exception as error:  # Keras raises this very class where a download fails
@@ -118,7 +119,7 @@ def build_application(encoder: Any, weights: str | None, size: int = 224) -> Any
 
     Args:
         encoder: Of a class in `APPLICATIONS`.
-        weights: `None` for random ones; else as in `read_application`.
+        weights: `None` for random ones, `"imagenet"`, or a file.
         size: Of the image in pixels.
     """
     from mdepth_jax.data.reader_tensorflow import tf  # before Keras: hides the accelerators from TensorFlow

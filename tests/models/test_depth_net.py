@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet, build_model, count_macs, count_parameters
 from mdepth_jax.models.decoders import FBNetDecoder, NNConv5Decoder, ReDWebDecoder
+from mdepth_jax.models.depth_net import PREPROCESSING
 from mdepth_jax.models.layers import BatchNorm, Conv, ConvNorm
 
 DEFAULTS = {
@@ -184,6 +185,18 @@ def test_image_is_scaled_inside(preprocessing):
     by_hand = nnx.jit(lambda model, x: model.decoder(model.encoder(x)))(model, jnp.asarray(scaled))
     np.testing.assert_allclose(predict(model, image).depth, by_hand.depth, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(predict(model, image.astype(jnp.float32)).depth, predict(model, image).depth)
+
+
+def test_preprocessing_is_scaling_and_padding():
+    """Named after the two projects that scale and pad so, and after both where weights have it mixed."""
+    scalings = {name: PREPROCESSING[name][:2] for name in PREPROCESSING}
+    assert scalings["tensorflow"] == scalings["tensorflow_symmetric"] != scalings["torchvision"]
+    assert scalings["torchvision"] == scalings["torchvision_same"]
+    paddings = {
+        name: nnx.eval_shape(partial(build, width=0.25, preprocessing=name)).encoder.stem.conv.padding
+        for name in PREPROCESSING
+    }
+    assert {name for name, padding in paddings.items() if padding == "SAME"} == {"tensorflow", "torchvision_same"}
 
 
 def test_train_and_eval_differ_only_in_batch_statistics():

@@ -7,7 +7,6 @@ import numpy as np
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.encoders.efficientnet import EfficientNetB0
-from mdepth_jax.models.encoders.inverted_residuals import InvertedResidualEncoder
 from mdepth_jax.models.encoders.mobilenet_v1 import MobileNetV1
 from mdepth_jax.models.encoders.mobilenet_v2 import MobileNetV2
 from mdepth_jax.models.encoders.mobilenet_v3 import MobileNetV3Large
@@ -55,7 +54,7 @@ def mobilenet_v3_large(encoder: MobileNetV3Large) -> NamedLayers:
     yield from name_layers(encoder.head, "conv_2")
 
 
-def efficientnet_b0(encoder: InvertedResidualEncoder) -> NamedLayers:
+def efficientnet_b0(encoder: EfficientNetB0) -> NamedLayers:
     """Stages have numbers, their blocks letters."""
     names = {
         "expand": ("expand_conv", "expand_bn"),

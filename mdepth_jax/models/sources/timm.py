@@ -91,7 +91,7 @@ TIMM = Source(
     {
         **dict.fromkeys(HEIRS, Rule(inverted_residuals, RECIPES)),
         GhostNet: Rule(ghostnet, RECIPES[:1]),
-        MobileNetV1: Rule(mobilenet_v1, RECIPES[:2]),
+        MobileNetV1: Rule(mobilenet_v1, RECIPES[1:2]),
         ResNet50: Rule(resnet50, RECIPES[:1]),
     },
     left_out=("classifier.", "fc."),

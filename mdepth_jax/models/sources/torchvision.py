@@ -2,7 +2,7 @@
 
 from mdepth_jax.models.blocks import SqueezeExcite
 from mdepth_jax.models.encoders.efficientnet import EfficientNetB0
-from mdepth_jax.models.encoders.inverted_residuals import InvertedResidualEncoder
+from mdepth_jax.models.encoders.inverted_residuals import Block
 from mdepth_jax.models.encoders.mnasnet import MNasNet
 from mdepth_jax.models.encoders.mobilenet_v2 import MobileNetV2
 from mdepth_jax.models.encoders.mobilenet_v3 import MobileNetV3Large
@@ -42,7 +42,7 @@ def efficientnet_b0(encoder: EfficientNetB0) -> NamedLayers:
     yield from name_layers(encoder.head, f"features.{number}.0", f"features.{number}.1")
 
 
-def _block(prefix: str, block) -> NamedLayers:
+def _block(prefix: str, block: Block) -> NamedLayers:
     if isinstance(block, ConvNorm):
         yield from name_layers(block, f"{prefix}.0", f"{prefix}.1")
         return
@@ -51,8 +51,8 @@ def _block(prefix: str, block) -> NamedLayers:
         yield from name_layers(part, f"{prefix}.block.{index}.{first}", f"{prefix}.block.{index}.{second}")
 
 
-def mnasnet(encoder: InvertedResidualEncoder) -> NamedLayers:
-    """Sequences count activations, too; stem, first block and head lie flat in the outermost one."""
+def mnasnet(encoder: MNasNet) -> NamedLayers:
+    """Sequences count activations, too; the outermost holds stem, first block, stages (from 8 on) and head."""
     yield from name_layers(encoder.stem, "layers.0", "layers.1")
     for (stage, index), block in zip(encoder.positions(), encoder.blocks, strict=True):
         prefix, start = (f"layers.{stage + 7}.{index}.layers", 0) if stage else ("layers", 3)

@@ -2,6 +2,7 @@
 
 python -m mdepth_jax.benchmark step [--batch_size 4 --height 224 --width 448]   the training step against nnx.Conv
 python -m mdepth_jax.benchmark balancers                                        what weighing the losses costs
+python -m mdepth_jax.benchmark encoders                                         every encoder, compiling included
 python -m mdepth_jax.benchmark data                                             the data pipeline
 """
 
@@ -16,12 +17,23 @@ import tabulate
 from mdepth_jax import cli
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.scenes import Scenes
-from mdepth_jax.training.benchmark import Row, benchmark_balancers, benchmark_convolutions, timed
+from mdepth_jax.training.benchmark import (
+    Row,
+    benchmark_balancers,
+    benchmark_convolutions,
+    benchmark_encoders,
+    timed,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints a table, and writes it as JSON if asked; returns the exit status."""
-    measures = {"step": benchmark_convolutions, "balancers": benchmark_balancers, "data": benchmark_data}
+    measures = {
+        "step": benchmark_convolutions,
+        "balancers": benchmark_balancers,
+        "encoders": benchmark_encoders,
+        "data": benchmark_data,
+    }
     parser = argparse.ArgumentParser(
         prog="python -m mdepth_jax.benchmark",
         description=__doc__,

@@ -123,7 +123,7 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     if config.model.start:
         start_from(model, pathlib.Path(config.model.start))
     elif config.model.pretrained:
-        load_pretrained(model, pathlib.Path(config.model.pretrained))
+        load_pretrained(model, config.model.pretrained)
     network = report.describe_network(model, config.data.height, config.data.width)
     mesh = make_mesh()
     run = config.teacher.run

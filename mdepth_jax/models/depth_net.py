@@ -13,13 +13,17 @@ from mdepth_jax.models.decoders import DECODERS, DepthOutputs
 from mdepth_jax.models.depthwise import Padding
 from mdepth_jax.models.encoders import ENCODERS
 
-Preprocessing = Literal["tensorflow", "torchvision", "redweb"]
+Preprocessing = Literal["tensorflow", "tensorflow_symmetric", "torchvision", "torchvision_same", "redweb"]
 Image = UInt8[Array, "batch height width 3"] | Float[Array, "batch height width 3"]
 
 # Mean and deviation of RGB in 0..255 and the padding of strided convolutions: all belong to the weights.
+UNIT = (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)
+IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 PREPROCESSING: dict[str, tuple[tuple[float, ...], tuple[float, ...], Padding]] = {
-    "tensorflow": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5), "SAME"),
-    "torchvision": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "symmetric"),
+    "tensorflow": (*UNIT, "SAME"),
+    "tensorflow_symmetric": (*UNIT, "symmetric"),
+    "torchvision": (*IMAGENET, "symmetric"),
+    "torchvision_same": (*IMAGENET, "SAME"),
     # Applies ImageNet's figures for R, G, B to B, G, R, as the teacher of that name was trained.
     "redweb": ((103.53, 116.28, 123.675), (57.375, 57.12, 58.395), "symmetric"),
 }
@@ -32,8 +36,8 @@ class DepthNet(nnx.Module):
     Args:
         encoder: Gives features at strides 2, 4, 8, 16, 32 and its head's.
         decoder: Turns them into `DepthOutputs`.
-        preprocessing: Scaling of the image: to -1..1 (`"tensorflow"`), by ImageNet's mean and deviation
-            (`"torchvision"`), or by those in the wrong order (`"redweb"`).
+        preprocessing: Scaling of the image: to -1..1 (`"tensorflow..."`), by ImageNet's mean and deviation
+            (`"torchvision..."`), or by those in the wrong order (`"redweb"`).
         dtype: Of the computation; batch statistics and predictions are float32 in any case.
     """
 
@@ -82,7 +86,9 @@ def default_config() -> ConfigDict:
             "encoder": "mobilenet_v2",  # a name of `ENCODERS`
             "width": 1.0,  # multiplier of the encoder's widths
             "norm_epsilon": 1e-5,  # of the encoder's batch normalisation; weights from TensorFlow need 1e-3
-            "preprocessing": "tensorflow",  # input scaling and padding: "tensorflow" | "torchvision" | "redweb"
+            # Scaling of the image and padding: "tensorflow" (-1..1, SAME) | "torchvision" (ImageNet's mean and
+            # deviation, symmetric) | "tensorflow_symmetric" | "torchvision_same" | "redweb"
+            "preprocessing": "tensorflow",
             # "fbnet" | "nnconv5" | "redweb"; the last two have no heads and read none of the fields marked (fbnet).
             "decoder": "fbnet",
             "kernel": 5,  # of depthwise convolutions; redweb has none
@@ -93,7 +99,7 @@ def default_config() -> ConfigDict:
             "output_bias": 0.0,  # what an untrained network predicts on average
             "output_scale": 1.0,  # of the last layer's initial kernel, 1 is He's; small: it predicts just the bias
             "dtype": "float32",  # of the computation: "float32" | "bfloat16"
-            "pretrained": "",  # encoder weights, .npz or .safetensors, see `load_pretrained`
+            "pretrained": "",  # encoder weights: a file or "keras", see `load_pretrained`
             "start": "",  # a run directory or .safetensors of ours whose weights to start from
         }
     )

@@ -1,51 +1,56 @@
-"""Encoder weights from other projects' files, checked tensor by tensor."""
+"""Encoder weights from other projects, checked tensor by tensor."""
 
 import os
 import pathlib
-import zipfile
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.models.layers import BatchNorm
+from mdepth_jax.models.naming import Recipe, Source
+from mdepth_jax.models.sources import KERAS, PYTORCH_SOURCES
+from mdepth_jax.models.sources.keras import DOWNLOAD, read_application
+from mdepth_jax.models.tensors import read_tensors
 
-NORM_TENSORS = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
-CONV_TENSORS = {"weight": "kernel", "bias": "bias"}
 
+def load_pretrained(model: Any, weights: str | os.PathLike) -> None:
+    """Reads ImageNet weights under their published names into the encoder of `model`, in place.
 
-def load_pretrained(model: Any, path: str | os.PathLike) -> None:
-    """Reads ImageNet weights under their public names into the encoder of `model`, in place.
-
-    The padding and the image scaling that the weights were trained with are the model's `preprocessing`. A
-    classifier and BatchNorm's batch counters are left out. Nothing changes unless every tensor fits.
+    The names tell which of `sources` a file is from; its classifier is left out. Nothing changes unless every tensor
+    fits, and unless the model scales, pads and normalises as the weights were trained. That is known of the files that
+    a project publishes; an `.npz`, or a `.safetensors` with torchvision's names, is taken as it is.
 
     Args:
-        model: Has an `encoder` whose `named_layers()` gives the public name of every layer: torchvision's of
-            MobileNetV2, ShuffleNetV2 and ResNet-50, FastDepth's of MobileNetV1, timm's of the others.
-        path: `.npz` or `.safetensors`; kernels in PyTorch's order (out, in, height, width).
+        model: A `DepthNet`.
+        weights: A file of `read_tensors` with the names of timm, torchvision or FastDepth; one of Keras Applications
+            (`.h5` or `.keras`, classifier included); or `"keras"`: TensorFlow downloads them by itself.
 
     Raises:
-        UserError: The file cannot be read, or a tensor is missing, unexpected, of the wrong shape or not finite.
+        UserError: The weights cannot be read, are of another network, or a tensor is missing, unexpected, of the wrong
+            shape or not finite; or the model scales, pads or normalises in another way.
     """
-    tensors = {name: t for name, t in read_tensors(pathlib.Path(path)).items() if not name.startswith("classifier.")}
-    assign_tensors(path, tensors, named_variables(model.encoder.named_layers()))
+    source, tensors = _open(model.encoder, str(weights))
+    variables = source.variables(model.encoder)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(source.left_out)}
+    values = fit_tensors(weights, tensors, variables)
+    if pathlib.Path(weights).suffix in source.suffixes:
+        _check_recipe(model, str(weights), source)
+    for name, variable in variables.items():
+        variable.set_value(values[name])
 
 
-def assign_tensors(
+def fit_tensors(
     path: str | os.PathLike, tensors: Mapping[str, np.ndarray], variables: Mapping[str, nnx.Variable]
-) -> None:
-    """Gives every variable the tensor of its name, or changes nothing.
+) -> dict[str, jax.Array]:
+    """Gives for every variable the tensor of its name in its dtype.
 
     Args:
         path: Of the file, for messages.
-        tensors: In PyTorch's layout.
+        tensors: Kernels as height, width, in, out.
         variables: May be abstract.
 
     Raises:
@@ -59,55 +64,42 @@ def assign_tensors(
             raise UserError(
                 f"{path}: tensor {min(names)} {complaint} ({len(names)} such); use weights of the same network."
             )
-    values = {name: _fit(tensors[name], variables[name], f"{path}: tensor {name}") for name in variables}
-    for name, variable in variables.items():
-        variable.set_value(values[name])
+    return {name: _fit(tensors[name], variables[name], f"{path}: tensor {name}") for name in variables}
 
 
-def named_variables(named_layers: Iterable[tuple[str, nnx.Module]]) -> dict[str, nnx.Variable]:
-    """The variables of layers under the names of PyTorch's tensors."""
-    return {
-        f"{layer_name}.{tensor}": getattr(layer, attribute)
-        for layer_name, layer in named_layers
-        for tensor, attribute in (NORM_TENSORS if isinstance(layer, BatchNorm) else CONV_TENSORS).items()
-        if getattr(layer, attribute, None) is not None
-    }
-
-
-def _fit(tensor: np.ndarray, variable: nnx.Variable, where: str):
-    """The tensor in the layout and dtype of the variable."""
+def _fit(tensor: np.ndarray, variable: nnx.Variable, where: str) -> jax.Array:
     if not jnp.issubdtype(tensor.dtype, jnp.floating):
         raise UserError(f"{where} holds {tensor.dtype}, not floating point numbers.")
-    if tensor.ndim == 4:
-        tensor = tensor.transpose(2, 3, 1, 0)
     if tensor.shape != variable.shape:
         raise UserError(
             f"{where} has shape {tensor.shape} (kernels as height, width, in, out), the network needs "
             f"{variable.shape}; check `model.width`."
         )
-    if not np.isfinite(tensor.astype(np.float32)).all():
+    value = tensor.astype(variable.dtype)
+    if not np.isfinite(value).all():
         raise UserError(f"{where} holds NaN or infinity; get the file again.")
-    return jnp.asarray(tensor, variable.dtype)
+    return jnp.asarray(value)
 
 
-def read_tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of a `.npz` or `.safetensors` file by name, without BatchNorm's batch counters.
+def _open(encoder: Any, weights: str) -> tuple[Source, dict[str, np.ndarray]]:
+    """The tensors, and the source whose names for this encoder they have, or most of them."""
+    if weights == DOWNLOAD or weights.endswith((".h5", ".keras")):
+        if type(encoder) not in KERAS.rules:
+            known = ", ".join(sorted(kind.__name__ for kind in KERAS.rules))
+            raise UserError(f"{weights}: Keras has no weights of {type(encoder).__name__}, only of {known}.")
+        return KERAS, read_application(encoder, weights)
+    tensors = read_tensors(pathlib.Path(weights))
+    sources = [source for source in PYTORCH_SOURCES if type(encoder) in source.rules]
+    return max(sources, key=lambda source: len(source.variables(encoder).keys() & tensors.keys())), tensors
 
-    Raises:
-        UserError: The file cannot be read.
-    """
-    return {name: tensor for name, tensor in _read(path).items() if not name.endswith("num_batches_tracked")}
 
-
-def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
-    if path.suffix not in (".npz", ".safetensors"):
-        raise UserError(f"{path}: weights must be a .npz or .safetensors file.")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as tensors:
-            return dict(tensors)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file.") from error
-    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, SafetensorError) as error:
-        raise UserError(f"{path}: not a whole {path.suffix} file of plain arrays ({error}).") from error
+def _check_recipe(model: Any, weights: str, source: Source) -> None:
+    recipes = source.rules[type(model.encoder)].recipes
+    given = Recipe(model.preprocessing, model.encoder.stem.norm.epsilon)
+    if given not in recipes:
+        flags = "--config.model.preprocessing={} --config.model.norm_epsilon={:g}"
+        raise UserError(
+            f"{weights} holds weights of {source.name}, which were not trained with config.model.preprocessing "
+            f"{given.preprocessing!r} and config.model.norm_epsilon {given.norm_epsilon:g}; set "
+            + " or ".join(flags.format(*recipe) for recipe in recipes)
+        )

@@ -12,7 +12,10 @@ from jaxtyping import Array, Float, UInt8
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
-from mdepth_jax.models.pretrained import assign_tensors, named_variables, read_tensors
+from mdepth_jax.models.naming import named_variables
+from mdepth_jax.models.pretrained import fit_tensors
+from mdepth_jax.models.sources.torchvision import resnet50
+from mdepth_jax.models.tensors import PYTORCH_SUFFIXES, read_tensors
 from mdepth_jax.models.weights import load_weights
 
 TEACHERS: Mapping[str, pathlib.Path] = {"embedded": pathlib.Path(__file__).parent / "embedded_teacher.safetensors"}
@@ -36,8 +39,7 @@ def load_encdecresnet(path: str | os.PathLike) -> DepthNet:
     They are those of OpenCV's channel order, blue first; the first kernel is turned, so that the network takes RGB.
 
     Args:
-        path: The checkpoint's tensors under their PyTorch names, with or without the prefix `module.`, as `.npz` or
-            `.safetensors`.
+        path: The checkpoint, or its tensors in another file of `read_tensors`, with or without the prefix `module.`.
 
     Returns:
         The network in evaluation mode: a larger depth is farther. It was trained at 384 x 384 pixels.
@@ -48,9 +50,10 @@ def load_encdecresnet(path: str | os.PathLike) -> DepthNet:
     config = default_config()
     config.update(encoder="resnet50", decoder="redweb", preprocessing="redweb", heads=0)
     model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))
-    tensors = {name.removeprefix("module."): tensor for name, tensor in read_tensors(pathlib.Path(path)).items()}
-    encoder = ((f"resnet_model.{name}", layer) for name, layer in model.encoder.named_layers())
-    assign_tensors(path, tensors, named_variables(itertools.chain(encoder, model.decoder.named_layers())))
+    encoder = ((f"resnet_model.{name}", layer) for name, layer in resnet50(model.encoder))
+    variables = named_variables(itertools.chain(encoder, model.decoder.named_layers()))
+    for name, value in fit_tensors(path, read_tensors(pathlib.Path(path)), variables).items():
+        variables[name].set_value(value)
     first = model.encoder.stem.conv.kernel
     first[...] = first[...][:, :, ::-1]
     model.eval()
@@ -63,7 +66,8 @@ def load_teacher(
     """Makes a jitted teacher of a trained network.
 
     Args:
-        run: A name of `TEACHERS`, a run directory, a `.safetensors` file, or the published EncDecResNet as `.npz`.
+        run: A name of `TEACHERS`, a run directory, a `.safetensors` file, or the published EncDecResNet as `.npz` or
+            PyTorch file.
         place: Puts the weights where they belong, e.g. on every device of a mesh.
         log: The `data.log` of the student, whose depth has to be in the teacher's unit; None where it need not.
 
@@ -74,7 +78,7 @@ def load_teacher(
         UserError: As `load_weights` or `load_encdecresnet`, or if the units differ.
     """
     path = TEACHERS.get(run, pathlib.Path(run))
-    if path.suffix == ".npz":
+    if path.suffix in (".npz", *PYTORCH_SUFFIXES):
         model = load_encdecresnet(path)
     else:
         model, _, about = load_weights(path)

@@ -13,7 +13,7 @@ import optax
 from flax import nnx
 from ml_collections import ConfigDict
 
-from mdepth_jax.models import DepthNet, build_model
+from mdepth_jax.models import ENCODERS, DepthNet, build_model
 from mdepth_jax.models.layers import Conv, DepthwiseConv
 from mdepth_jax.training import state as states
 from mdepth_jax.training.adversary import Adversary
@@ -53,6 +53,19 @@ def benchmark_balancers(batch_size: int, height: int, width: int, rounds: int) -
         for name, config in configs.items()
     }
     return compare(steps | {"rebalancing alone": rebalancing_alone()}, rounds)
+
+
+def benchmark_encoders(batch_size: int, height: int, width: int, rounds: int) -> list[Row]:
+    """Times the ranking step of every encoder with the FBNet decoder, and compiling it, against MobileNetV2."""
+    batch = random_batch(batch_size, height, width)
+    configs = {name: overlay(loss={"terms": "ranking"}, model={"encoder": name}) for name in ENCODERS}
+    configs = {"mobilenet_v2": configs["mobilenet_v2"], **configs}
+    steps = {
+        name: training_step(build_model(config.model, rngs=nnx.Rngs(0)), config, batch)
+        for name, config in configs.items()
+    }
+    rows = compare(steps, rounds)
+    return [row | {"times_longer_to_compile": row["compile"] / rows[0]["compile"]} for row in rows]
 
 
 def compare(steps: Mapping[str, Callable[[], object]], rounds: int) -> list[Row]:

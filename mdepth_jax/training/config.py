@@ -46,7 +46,7 @@ def default() -> ConfigDict:
             },
             "teacher": {
                 "maps": False,  # cached maps give the pixel-wise term
-                "run": "",  # "embedded", a run, .safetensors or .npz, see `load_teacher`: depth (if no maps), features
+                "run": "",  # "embedded", a run or a file, see `load_teacher`: depth (if no maps), features
             },
             "loss": {
                 "terms": "auto",  # e.g. "ranking+pixelwise"; "auto" is ranking and all that the teacher allows

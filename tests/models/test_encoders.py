@@ -10,8 +10,7 @@ from flax import nnx
 
 from mdepth_jax.models import count_parameters
 from mdepth_jax.models.encoders import ENCODERS
-from mdepth_jax.models.encoders.inverted_residuals import InvertedResidualEncoder
-from mdepth_jax.models.pretrained import named_variables
+from mdepth_jax.models.sources import FASTDEPTH, TIMM, TORCHVISION
 from tests.models.golden_weights import fill
 
 GOLDEN = {
@@ -33,6 +32,7 @@ TENSORFLOW = {
     "mixnet_m": "k2_tf_mixnet_m",
     "mixnet_s": "k2_tf_mixnet_s",
 }
+GOLDEN_SOURCES = (FASTDEPTH, TIMM, TORCHVISION)  # the first that has an encoder
 STRIDES = ("s2", "s4", "s8", "s16", "s32")
 NOT_A_BLOCK = ("conv_stem", "maxpool")
 
@@ -47,12 +47,11 @@ def precision(name):
 
 
 def golden_encoder(name, case, padding="symmetric", epsilon=1e-5):
-    """An encoder with the golden weights, and its variables under the golden names: timm's where timm has it."""
+    """An encoder with the golden weights, and its variables under the golden names."""
     dtype, _ = precision(name)
     encoder = abstract_encoder(name, padding, dtype)
-    has_timm_names = isinstance(encoder, InvertedResidualEncoder)
-    layers = InvertedResidualEncoder.named_layers(encoder) if has_timm_names else encoder.named_layers()
-    variables = named_variables(layers)
+    source = next(source for source in GOLDEN_SOURCES if type(encoder) in source.rules)
+    variables = source.variables(encoder)
     fill(variables, int(case["weight_seed"]), float(case["gain"]), dtype)
     encoder.set_attributes(epsilon=epsilon)
     return encoder, variables

@@ -5,7 +5,7 @@ from flax import nnx
 
 from mdepth_jax.models import count_parameters
 from mdepth_jax.models.encoders import MobileNetV2
-from mdepth_jax.models.pretrained import named_variables
+from mdepth_jax.models.sources import TORCHVISION
 from tests.models.golden_weights import fill
 
 
@@ -16,7 +16,7 @@ def apply(encoder, image):
 
 def golden_encoder(seed):
     encoder = MobileNetV2(padding="symmetric", rngs=nnx.Rngs(0))
-    variables = named_variables(encoder.named_layers())
+    variables = TORCHVISION.variables(encoder)
     fill({name.removeprefix("features."): variable for name, variable in variables.items()}, seed, gain=np.sqrt(2))
     encoder.eval()
     return encoder

@@ -1,5 +1,7 @@
 """The published teacher, block by block and whole."""
 
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, count_parameters, default_config
 from mdepth_jax.models.decoders.redweb import FeatureFusion, ResidualConv
 from mdepth_jax.models.layers import upsample_bilinear_aligned
-from mdepth_jax.models.pretrained import named_variables
+from mdepth_jax.models.naming import named_variables
+from mdepth_jax.models.sources.torchvision import resnet50
 from mdepth_jax.models.teachers import load_encdecresnet, load_teacher
 from tests.models.golden_weights import draw
 
@@ -62,7 +65,7 @@ def published_shapes():
     config = default_config()
     config.update(encoder="resnet50", decoder="redweb", heads=0)
     model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))
-    layers = [(f"resnet_model.{name}", layer) for name, layer in model.encoder.named_layers()]
+    layers = [(f"resnet_model.{name}", layer) for name, layer in resnet50(model.encoder)]
     return {
         name: tuple(variable.shape[axis] for axis in (3, 2, 0, 1)) if len(variable.shape) == 4 else variable.shape
         for name, variable in named_variables([*layers, *model.decoder.named_layers()]).items()
@@ -91,4 +94,12 @@ def test_another_checkpoint_is_refused(tmp_path):
     path = tmp_path / "other.npz"
     np.savez(path, **{"module.feafu1.bn_trans_up.bias": np.zeros(128, np.float32)})
     with pytest.raises(UserError, match=r"other\.npz: tensor ada_out\.bn1\.bias is missing"):
+        load_teacher(str(path))
+
+
+def test_a_pytorch_checkpoint_is_read_as_one(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    path = tmp_path / "checkpoint.pth"
+    path.write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"checkpoint\.pth: PyTorch, which reads such files, is missing"):
         load_teacher(str(path))

@@ -45,3 +45,13 @@ def test_rows_are_compared_with_the_first():
     assert rows[0]["times_faster"] == 1
     assert calls == ["one", "two"] * 2 + ["one", "one", "two", "two"] * 2
     benchmark.rebalancing_alone()()
+
+
+def test_encoders_are_compared_with_mobilenet_v2(monkeypatch):
+    """The table alone: compiling two steps for it would take longer than all else in this file."""
+    monkeypatch.setattr(benchmark, "ENCODERS", ("mobilenet_v1", "mobilenet_v2"))
+    monkeypatch.setattr(benchmark, "training_step", lambda model, config, batch: lambda: jnp.zeros(()))
+    rows = benchmark.benchmark_encoders(2, 32, 32, rounds=1)
+    assert [row["step"] for row in rows] == ["mobilenet_v2", "mobilenet_v1"]
+    assert rows[0]["times_longer_to_compile"] == rows[0]["times_faster"] == 1
+    assert rows[1]["times_longer_to_compile"] == rows[1]["compile"] / rows[0]["compile"]

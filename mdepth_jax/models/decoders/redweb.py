@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from mdepth_jax.models.decoders.outputs import DepthOutputs, predictor
 from mdepth_jax.models.layers import Conv, ConvNorm, upsample_bilinear_aligned
-from mdepth_jax.models.naming import conv_norm_layers
+from mdepth_jax.models.naming import name_layers
 
 
 class ResidualConv(nnx.Module):
@@ -28,8 +28,8 @@ class ResidualConv(nnx.Module):
 
     def named_layers(self, prefix: str) -> Iterator[tuple[str, nnx.Module]]:
         """Its layers under the published names."""
-        yield from conv_norm_layers(f"{prefix}.conv1", f"{prefix}.bn1", self.first)
-        yield from conv_norm_layers(f"{prefix}.conv2", f"{prefix}.bn2", self.second)
+        yield from name_layers(self.first, f"{prefix}.conv1", f"{prefix}.bn1")
+        yield from name_layers(self.second, f"{prefix}.conv2", f"{prefix}.bn2")
 
 
 class FeatureFusion(nnx.Module):
@@ -59,9 +59,9 @@ class FeatureFusion(nnx.Module):
 
     def named_layers(self, prefix: str) -> Iterator[tuple[str, nnx.Module]]:
         """Its layers under the published names."""
-        yield from conv_norm_layers(f"{prefix}.conv_trans_left", f"{prefix}.bn_trans_left", self.from_skip)
+        yield from name_layers(self.from_skip, f"{prefix}.conv_trans_left", f"{prefix}.bn_trans_left")
         yield from self.skip_residual.named_layers(f"{prefix}.resConv_left")
-        yield from conv_norm_layers(f"{prefix}.conv_trans_up", f"{prefix}.bn_trans_up", self.from_deep)
+        yield from name_layers(self.from_deep, f"{prefix}.conv_trans_up", f"{prefix}.bn_trans_up")
         yield from self.residual.named_layers(f"{prefix}.resConv_down")
 
 
@@ -110,5 +110,5 @@ class ReDWebDecoder(nnx.Module):
         """Every convolution and normalisation under its published name."""
         for number, fusion in zip((3, 2, 1), self.fusions, strict=True):
             yield from fusion.named_layers(f"feafu{number}")
-        yield from conv_norm_layers("ada_out.conv1", "ada_out.bn1", self.smooth)
+        yield from name_layers(self.smooth, "ada_out.conv1", "ada_out.bn1")
         yield "ada_out.conv2", self.predict

@@ -1,7 +1,5 @@
 """GhostNet (Han et al. 2020, Table 7), with its last two 1x1 convolutions and without classifier."""
 
-from collections.abc import Iterator
-
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -9,7 +7,6 @@ from jaxtyping import Array, Float
 from mdepth_jax.models.blocks import BiasedHead, SqueezeExcite
 from mdepth_jax.models.depthwise import Padding
 from mdepth_jax.models.layers import Activation, Conv, ConvNorm, DepthwiseConv, round_channels
-from mdepth_jax.models.naming import conv_norm_layers, squeeze_excite_layers
 
 # Stages of blocks: kernel size, middle width, output width, squeeze-excite ratio, stride.
 STAGES = (
@@ -52,11 +49,6 @@ class GhostModule(nnx.Module):
         """Applies the module."""
         x = self.primary(x)
         return jnp.concatenate([x, self.cheap(x)], axis=-1)[..., : self.out_channels]
-
-    def named_layers(self, prefix: str) -> Iterator[tuple[str, nnx.Module]]:
-        """Its layers under timm's names."""
-        for name, part in (("primary_conv", self.primary), ("cheap_operation", self.cheap)):
-            yield from conv_norm_layers(f"{prefix}.{name}.0", f"{prefix}.{name}.1", part)
 
 
 class GhostBottleneck(nnx.Module):
@@ -109,17 +101,6 @@ class GhostBottleneck(nnx.Module):
             x = part(x)
         return x + y
 
-    def named_layers(self, prefix: str) -> Iterator[tuple[str, nnx.Module]]:
-        """Its layers under timm's names."""
-        yield from self.expand.named_layers(f"{prefix}.ghost1")
-        if self.depthwise is not None:
-            yield from conv_norm_layers(f"{prefix}.conv_dw", f"{prefix}.bn_dw", self.depthwise)
-        if self.squeeze_excite is not None:
-            yield from squeeze_excite_layers(f"{prefix}.se", self.squeeze_excite)
-        yield from self.project.named_layers(f"{prefix}.ghost2")
-        for index, part in enumerate(self.shortcut):
-            yield from conv_norm_layers(f"{prefix}.shortcut.{2 * index}", f"{prefix}.shortcut.{2 * index + 1}", part)
-
 
 class GhostNet(nnx.Module):
     """The encoder. Skips are the last block outputs at each resolution: 16, 24, 40, 112, 160 channels.
@@ -165,13 +146,3 @@ class GhostNet(nnx.Module):
                     features.append(x)
                 x = block(x)
         return (*features, x, self.head(self.last(x)))
-
-    def named_layers(self) -> Iterator[tuple[str, nnx.Module]]:
-        """Every convolution and normalisation under its timm name."""
-        yield from conv_norm_layers("conv_stem", "bn1", self.stem)
-        for number, stage in enumerate(self.stages):
-            for index, block in enumerate(stage):
-                yield from block.named_layers(f"blocks.{number}.{index}")
-        last = f"blocks.{len(self.stages)}.0"
-        yield from conv_norm_layers(f"{last}.conv", f"{last}.bn1", self.last)
-        yield "conv_head", self.head.conv

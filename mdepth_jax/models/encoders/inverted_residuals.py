@@ -10,7 +10,6 @@ from jaxtyping import Array, Float
 from mdepth_jax.models.blocks import BiasedHead, FusedResidual, InvertedResidual, SqueezeExcite
 from mdepth_jax.models.depthwise import Padding
 from mdepth_jax.models.layers import Activation, Conv, ConvNorm, round_channels
-from mdepth_jax.models.naming import conv_norm_layers, squeeze_excite_layers
 
 Block = InvertedResidual | FusedResidual | ConvNorm
 
@@ -67,12 +66,14 @@ class InvertedResidualEncoder(nnx.Module):
         rngs: Seeds of the initialisation.
 
     Attributes:
+        width: The multiplier.
         widths: Channels of the six features that a call gives. Skips are the last block outputs at each resolution.
     """
 
     table: ClassVar[Table]
 
     def __init__(self, width: float = 1.0, padding: Padding = "SAME", *, param_dtype=jnp.float32, rngs: nnx.Rngs):
+        self.width = width
         options = {"padding": padding, "param_dtype": param_dtype, "rngs": rngs}
         channels = round_channels(self.table.stem * width)
         self.stem = ConvNorm(Conv(3, channels, 3, 2, **options), self.table.activation)
@@ -101,15 +102,8 @@ class InvertedResidualEncoder(nnx.Module):
                 features.append(x)
         return (*features, self.head(x))
 
-    def named_layers(self) -> Iterator[tuple[str, nnx.Module]]:
-        """Every convolution and normalisation under its timm name."""
-        yield from conv_norm_layers("conv_stem", "bn1", self.stem)
-        for (stage, index), block in zip(self.positions(), self.blocks, strict=True):
-            yield from block_layers(f"blocks.{stage}.{index}", block)
-        yield from conv_norm_layers("conv_head", "bn2", self.head)
-
     def positions(self) -> Iterator[tuple[int, int]]:
-        """Stage and index of every block in timm's count: a stage holds all rows of one width."""
+        """Stage and index of every block; a stage holds all rows of one width."""
         stage, index, previous = -1, 0, 0
         for row in self.table.stages:
             if row.width != previous:
@@ -143,20 +137,3 @@ class InvertedResidualEncoder(nnx.Module):
     def make_head(self, in_channels: int, out_channels: int, **options) -> ConvNorm | BiasedHead:
         """The head."""
         return ConvNorm(Conv(in_channels, out_channels, **options), self.table.activation)
-
-
-def block_layers(prefix: str, block: Block) -> Iterator[tuple[str, nnx.Module]]:
-    """The layers of a block under timm's names."""
-    match block:
-        case InvertedResidual(expand=ConvNorm() as expand):
-            parts = {"conv_pw": expand, "conv_dw": block.depthwise, "conv_pwl": block.project}
-        case InvertedResidual():
-            parts = {"conv_dw": block.depthwise, "conv_pw": block.project}
-        case FusedResidual():
-            parts = {"conv_exp": block.expand, "conv_pwl": block.project}
-        case ConvNorm():
-            parts = {"conv": block}
-    for number, (name, part) in enumerate(parts.items(), start=1):
-        yield from conv_norm_layers(f"{prefix}.{name}", f"{prefix}.bn{number}", part)
-    if isinstance(block, InvertedResidual) and block.squeeze_excite is not None:
-        yield from squeeze_excite_layers(f"{prefix}.se", block.squeeze_excite)

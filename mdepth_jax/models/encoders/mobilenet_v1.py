@@ -1,7 +1,5 @@
 """MobileNetV1 (Howard et al. 2017, Table 1) as FastDepth trains it (Wofk et al. 2019): ReLU6, without classifier."""
 
-from collections.abc import Iterator
-
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -9,7 +7,6 @@ from jaxtyping import Array, Float
 from mdepth_jax.models.blocks import SeparableConv
 from mdepth_jax.models.depthwise import Padding
 from mdepth_jax.models.layers import Conv, ConvNorm, round_channels
-from mdepth_jax.models.naming import conv_norm_layers
 
 # Output width, stride.
 BLOCKS = (
@@ -35,10 +32,12 @@ class MobileNetV1(nnx.Module):
         rngs: Seeds of the initialisation.
 
     Attributes:
+        width: The multiplier.
         widths: Channels of the six features that a call gives.
     """
 
     def __init__(self, width: float = 1.0, padding: Padding = "SAME", *, param_dtype=jnp.float32, rngs: nnx.Rngs):
+        self.width = width
         options = {"padding": padding, "param_dtype": param_dtype, "rngs": rngs}
         channels = round_channels(STEM * width)
         self.stem = ConvNorm(Conv(3, channels, 3, 2, **options), nnx.relu6)
@@ -57,10 +56,3 @@ class MobileNetV1(nnx.Module):
             x = block(x)
             outputs.append(x)
         return (*(outputs[index] for index in SKIPS), x)
-
-    def named_layers(self) -> Iterator[tuple[str, nnx.Module]]:
-        """Every convolution and normalisation under its name in FastDepth's classifier."""
-        yield from conv_norm_layers("model.0.0", "model.0.1", self.stem)
-        for number, block in enumerate(self.blocks, start=1):
-            yield from conv_norm_layers(f"model.{number}.0", f"model.{number}.1", block.depthwise)
-            yield from conv_norm_layers(f"model.{number}.3", f"model.{number}.4", block.pointwise)

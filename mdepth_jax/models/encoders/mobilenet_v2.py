@@ -1,14 +1,11 @@
 """MobileNetV2 (Sandler et al. 2018, Table 2), with its head convolution and without classifier."""
 
-from collections.abc import Iterator
 from functools import partial
 
 from flax import nnx
 
-from mdepth_jax.models.blocks import InvertedResidual
 from mdepth_jax.models.encoders.inverted_residuals import InvertedResidualEncoder, Stage, Table
 from mdepth_jax.models.layers import round_channels
-from mdepth_jax.models.naming import conv_norm_layers
 
 Row = partial(Stage, activation=nnx.relu6)
 
@@ -35,18 +32,3 @@ class MobileNetV2(InvertedResidualEncoder):
     def head_width(self, width: float) -> int:
         """A multiplier below 1 leaves the head as it is."""
         return round_channels(self.table.head * max(1.0, width))
-
-    def named_layers(self) -> Iterator[tuple[str, nnx.Module]]:
-        """Every convolution and normalisation under its torchvision name."""
-        yield from conv_norm_layers("features.0.0", "features.0.1", self.stem)
-        for number, block in enumerate(self.blocks, start=1):
-            assert isinstance(block, InvertedResidual)
-            prefix = f"features.{number}.conv"
-            position = 0
-            for layer in (block.expand, block.depthwise):
-                if layer is not None:
-                    yield from conv_norm_layers(f"{prefix}.{position}.0", f"{prefix}.{position}.1", layer)
-                    position += 1
-            yield from conv_norm_layers(f"{prefix}.{position}", f"{prefix}.{position + 1}", block.project)
-        last = len(self.blocks) + 1
-        yield from conv_norm_layers(f"features.{last}.0", f"features.{last}.1", self.head)

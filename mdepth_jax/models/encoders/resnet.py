@@ -1,14 +1,11 @@
 """ResNet-50 (He et al. 2016, Table 1; the stride in the 3x3 convolution), without classifier."""
 
-from collections.abc import Iterator
-
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from mdepth_jax.models.depthwise import Padding
 from mdepth_jax.models.layers import Conv, ConvNorm, max_pool
-from mdepth_jax.models.naming import conv_norm_layers
 
 # Middle width, number of blocks, stride of the first block.
 STAGES = (
@@ -45,13 +42,6 @@ class Bottleneck(nnx.Module):
         """Applies the block."""
         y = self.expand(self.conv(self.reduce(x)))
         return nnx.relu(y + (x if self.shortcut is None else self.shortcut(x)))
-
-    def named_layers(self, prefix: str) -> Iterator[tuple[str, nnx.Module]]:
-        """Its layers under torchvision's names."""
-        for number, part in enumerate((self.reduce, self.conv, self.expand), start=1):
-            yield from conv_norm_layers(f"{prefix}.conv{number}", f"{prefix}.bn{number}", part)
-        if self.shortcut is not None:
-            yield from conv_norm_layers(f"{prefix}.downsample.0", f"{prefix}.downsample.1", self.shortcut)
 
 
 class ResNet50(nnx.Module):
@@ -98,10 +88,3 @@ class ResNet50(nnx.Module):
                 inner, x = x, block(x)
             features.append(x)
         return (*features[:-1], inner, x)
-
-    def named_layers(self) -> Iterator[tuple[str, nnx.Module]]:
-        """Every convolution and normalisation under its torchvision name."""
-        yield from conv_norm_layers("conv1", "bn1", self.stem)
-        for number, stage in enumerate(self.stages, start=1):
-            for index, block in enumerate(stage):
-                yield from block.named_layers(f"layer{number}.{index}")

@@ -1,14 +1,11 @@
 """ShuffleNetV2 (Ma et al. 2018, Table 5), with its head convolution and without classifier."""
 
-from collections.abc import Iterator
-
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from mdepth_jax.models.depthwise import Padding
 from mdepth_jax.models.layers import Conv, ConvNorm, DepthwiseConv, max_pool
-from mdepth_jax.models.naming import conv_norm_layers
 
 # Width multiplier: output widths of stages 2, 3, 4 and of the head.
 WIDTHS = {
@@ -36,14 +33,6 @@ class Branch(nnx.Module):
         """Applies the branch."""
         x = x if self.expand is None else self.expand(x)
         return self.project(self.depthwise(x))
-
-    def named_layers(self, prefix: str) -> Iterator[tuple[str, nnx.Module]]:
-        """Its layers under torchvision's names: places in a sequence that counts activations, too."""
-        place = 0
-        for part in (self.expand, self.depthwise, self.project):
-            if part is not None:
-                yield from conv_norm_layers(f"{prefix}.{place}", f"{prefix}.{place + 1}", part)
-                place += 2 if part.activation is None else 3
 
 
 class ShuffleUnit(nnx.Module):
@@ -126,13 +115,3 @@ class ShuffleNetV2(nnx.Module):
                 x = unit(x)
             features.append(x)
         return (*features, self.head(x))
-
-    def named_layers(self) -> Iterator[tuple[str, nnx.Module]]:
-        """Every convolution and normalisation under its torchvision name."""
-        yield from conv_norm_layers("conv1.0", "conv1.1", self.stem)
-        for number, stage in enumerate(self.stages, start=2):
-            for index, unit in enumerate(stage):
-                for name, branch in (("branch1", unit.first), ("branch2", unit.second)):
-                    if branch is not None:
-                        yield from branch.named_layers(f"stage{number}.{index}.{name}")
-        yield from conv_norm_layers("conv5.0", "conv5.1", self.head)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet, load_pretrained
 from mdepth_jax.models.encoders import ENCODERS
 from mdepth_jax.models.sources import PYTORCH_SOURCES
@@ -46,14 +47,20 @@ def test_every_published_network_has_a_rule(published):
     assert sorted(NETWORKS) == sorted(published)
 
 
+def save(folder, shapes):
+    """A file of numbered tensors, as of a network that was trained on several devices."""
+    path = folder / "weights.npz"
+    tensors = {f"module.{name}": np.full(shape, i, np.float16) for i, (name, shape) in enumerate(shapes.items())}
+    np.savez(path, **tensors)
+    return path
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_published_file_fills_the_encoder(tmp_path, published, network):
     """Every tensor holds its number in the file, which tells where it went; in half precision, as some are stored."""
     source, model = abstract_model(network)
     numbers = {name: number for number, name in enumerate(published[network])}
-    path = tmp_path / "weights.npz"
-    shapes = published[network].items()
-    np.savez(path, **{f"module.{name}": np.full(shape, numbers[name], np.float16) for name, shape in shapes})
+    path = save(tmp_path, published[network])
     load_pretrained(model, path)
     variables = {name: np.asarray(variable) for name, variable in source.variables(model.encoder).items()}
     assert {name: value.min() for name, value in variables.items()} == {
@@ -64,3 +71,12 @@ def test_a_published_file_fills_the_encoder(tmp_path, published, network):
     assert {value.dtype for value in variables.values()} == {np.dtype(np.float32)}
     assert len(variables) == len(jax.tree.leaves(nnx.state(model)))
     assert sum(name.startswith(source.left_out) for name in numbers) == 2
+
+
+@pytest.mark.parametrize("other", ["timm/mobilenet_v3_large", "torchvision/mobilenet_v2", "torchvision/shufflenet_v2"])
+def test_a_file_of_another_network_is_refused(tmp_path, published, other):
+    _, model = abstract_model("timm/mnasnet")
+    with pytest.raises(
+        UserError, match=r"weights\.npz: tensor \S+ is missing \(\d+ such\); use weights of the same net"
+    ):
+        load_pretrained(model, save(tmp_path, published[other]))

@@ -32,6 +32,7 @@ def round_channels(channels: int | float, divisor: int = 8) -> int:
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
+@jax.jit
 def upsample_bilinear(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch 2*height 2*width channels"]:
@@ -40,6 +41,7 @@ def upsample_bilinear(
     return jax.image.resize(x, (batch, 2 * height, 2 * width, channels), "bilinear")
 
 
+@jax.jit
 def upsample_bilinear_aligned(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch 2*height 2*width channels"]:

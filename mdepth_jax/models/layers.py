@@ -55,6 +55,12 @@ def upsample_bilinear_aligned(
     return x
 
 
+@jax.jit
+def global_mean(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch 1 1 channels"]:
+    """The mean of every channel of an image."""
+    return x.mean((1, 2), keepdims=True)
+
+
 def max_pool(
     x: Float[Array, "batch height width channels"], padding: Padding
 ) -> Float[Array, "batch half_height half_width channels"]:

@@ -1,75 +1,139 @@
-"""From a network to the bytes of a `.tflite` file."""
+"""From a network to the content of a `.tflite` file."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import jax2tf
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jaxtyping import UInt8
 
-from mdepth_jax.data.reader_tensorflow import tf
+from mdepth_jax.data.reader_tensorflow import silent_stderr, tf
+from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet
-from mdepth_jax.models.layers import upsample_bilinear, upsample_bilinear_aligned
+from mdepth_jax.models.depth_net import STRIDE
+from mdepth_jax.models.layers import global_mean, upsample_bilinear, upsample_bilinear_aligned
+from mdepth_jax.tflite import quantization
+from mdepth_jax.tflite.flatbuffer import count_operators
 from mdepth_jax.tflite.folding import FoldedNet
 from mdepth_jax.tflite.interpreter import INPUT, OUTPUT
+
+# What the delegates of phones take; PADV2, before the pooling of ResNet with symmetric padding, runs between two parts.
+OPERATORS = frozenset(
+    {"ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEQUANTIZE", "HARD_SWISH", "LOGISTIC", "MAX_POOL_2D",
+     "MEAN", "MUL", "PAD", "PADV2", "QUANTIZE", "RESHAPE", "RESIZE_BILINEAR", "SLICE", "SUB"}
+)  # fmt: skip
 
 
 def _doubled(x: tf.Tensor) -> tuple[int, int]:
     return 2 * x.shape[1], 2 * x.shape[2]
 
 
-# What these functions of JAX become: their own programs would be a dozen operations that no delegate takes.
-RESIZES: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+# Functions of ours, found by name in the program of a network, that are one operation of TFLite. What jax2tf makes of
+# them is up to a dozen, which no delegate takes.
+COUNTERPARTS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    global_mean.__name__: lambda x: tf.reduce_mean(x, (1, 2), keepdims=True),
     upsample_bilinear.__name__: lambda x: tf.image.resize(x, _doubled(x)),
-    upsample_bilinear_aligned.__name__: lambda x: tf.compat.v1.image.resize_bilinear(
-        x, _doubled(x), align_corners=True
+    upsample_bilinear_aligned.__name__: lambda x: tf.raw_ops.ResizeBilinear(
+        images=x, size=_doubled(x), align_corners=True
     ),
 }
 
 
-def convert(model: DepthNet, height: int, width: int) -> bytes:
-    net = FoldedNet(model)
+def convert(
+    model: DepthNet,
+    height: int,
+    width: int,
+    kind: quantization.Kind = "none",
+    images: Iterable[UInt8[np.ndarray, "height width 3"]] = (),
+    *,
+    integer_io: bool = False,
+) -> bytes:
+    """Converts a network.
+
+    The input `image` is `[1, height, width, 3]`, RGB, 0 to 255, float32; the output `depth` is `[1, height, width, 1]`,
+    relative depth, larger is farther, float32. The scaling of the image is inside.
+
+    Args:
+        model: The network; it stays as it is.
+        height: Of the image; a multiple of 32.
+        width: Of the image; a multiple of 32.
+        kind: See `quantization.Kind`.
+        images: To calibrate int8 with.
+        integer_io: With int8: input and output are uint8; the file says what the integers of the output mean.
+
+    Raises:
+        UserError: Another size, or the converter made operations that are not among `OPERATORS`.
+    """
+    check_size(height, width)
+    with silent_stderr():
+        converter = make_converter(FoldedNet(model), height, width)
+        quantization.configure(converter, kind, images, integer_io=integer_io)
+        content = converter.convert()
+    strange = count_operators(content).keys() - OPERATORS
+    if strange:
+        raise UserError(
+            f"the file would hold {', '.join(sorted(strange))}, which delegates of phones do not take;"
+            " install the versions of jax and tensorflow that pyproject.toml names"
+        )
+    return content
+
+
+def check_size(height: int, width: int) -> None:
+    """Raises UserError for a size that the network would have to pad."""
+    for name, size in (("height", height), ("width", width)):
+        if size <= 0 or size % STRIDE:
+            low = max(size // STRIDE, 1) * STRIDE
+            raise UserError(f"--{name} {size}: must be a multiple of {STRIDE}, such as {low} or {low + STRIDE}")
+
+
+def make_converter(network: FoldedNet, height: int, width: int) -> tf.lite.TFLiteConverter:
+    """Traces a network for images of one size."""
     image = jax.ShapeDtypeStruct((1, height, width, 3), np.float32)
-    program = jax.make_jaxpr(net)(image)
+    program = jax.make_jaxpr(network)(image)
     module = tf.Module()
     module.predict = tf.function(
         lambda image: {OUTPUT: run_program(program, image)},
         autograph=False,
         input_signature=[tf.TensorSpec(image.shape, tf.float32, INPUT)],
     )
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.predict.get_concrete_function()], module)
-    return converter.convert()
+    return tf.lite.TFLiteConverter.from_concrete_functions([module.predict.get_concrete_function()], module)
 
 
 def run_program(program: ClosedJaxpr, image: tf.Tensor) -> tf.Tensor:
-    """Runs a program of JAX in TensorFlow: `RESIZES` as operations of its own, the rest by jax2tf."""
+    """Runs a program of JAX in TensorFlow: what has a counterpart by that, all else by jax2tf."""
+    equations = program.jaxpr.eqns
+    values: dict[Any, tf.Tensor] = {program.jaxpr.invars[0]: image}
+    start = 0
+    for place, equation in enumerate(equations):
+        counterpart = COUNTERPARTS.get(equation.params.get("name", ""))
+        if counterpart:
+            values |= _run_part(program, start, place, values)
+            values[equation.outvars[0]] = counterpart(values[equation.invars[0]])
+            start = place + 1
+    values |= _run_part(program, start, len(equations), values)
+    return values[program.jaxpr.outvars[0]]
+
+
+def _run_part(program: ClosedJaxpr, start: int, stop: int, values: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
+    """Runs the equations from `start` to `stop`; gives those of their results that are read later."""
     jaxpr = program.jaxpr
-    values = dict(zip(jaxpr.invars, [image], strict=True))
-    equations: list[Any] = []
-    for number, equation in enumerate(jaxpr.eqns):
-        resize = RESIZES.get(equation.params.get("name", "")) if equation.primitive.name == "jit" else None
-        if resize is None:
-            equations.append(equation)
-            continue
-        later = jaxpr.eqns[number:]
-        values |= _run(program, equations, values, {v for e in later for v in e.invars if not isinstance(v, Literal)})
-        values[equation.outvars[0]] = resize(values[equation.invars[0]])
-        equations = []
-    values |= _run(program, equations, values, set(jaxpr.outvars))
-    return values[jaxpr.outvars[0]]
-
-
-def _run(program, equations, values, wanted):
-    """Runs some of the equations of a program; gives those of their results that are wanted."""
-    made = [variable for equation in equations for variable in equation.outvars]
-    outs = [v for v in made if v in wanted]
-    if not outs:
+    equations = jaxpr.eqns[start:stop]
+    read, later = _read(equations), {*_read(jaxpr.eqns[stop:]), *jaxpr.outvars}
+    arguments = [variable for variable in read if variable in values]
+    constants = {
+        variable: value for variable, value in zip(jaxpr.constvars, program.consts, strict=True) if variable in read
+    }
+    results = [variable for equation in equations for variable in equation.outvars if variable in later]
+    if not results:
         return {}
-    read = {v: None for e in equations for v in e.invars if not isinstance(v, Literal)}
-    ins = [v for v in read if v in values]
-    consts = {v: c for v, c in zip(program.jaxpr.constvars, program.consts, strict=True) if v in read}
-    part = Jaxpr(list(consts), ins, outs, equations)
-    run = jax2tf.convert(jaxpr_as_fun(ClosedJaxpr(part, list(consts.values()))), with_gradient=False)
-    return dict(zip(outs, run(*(values[v] for v in ins)), strict=True))
+    part = ClosedJaxpr(Jaxpr(list(constants), arguments, results, equations), list(constants.values()))
+    run = jax2tf.convert(jaxpr_as_fun(part), with_gradient=False)
+    return dict(zip(results, run(*(values[variable] for variable in arguments)), strict=True))
+
+
+def _read(equations: Iterable[Any]) -> dict[Any, None]:
+    """The variables that equations read, in order."""
+    return {v: None for equation in equations for v in equation.invars if not isinstance(v, Literal)}

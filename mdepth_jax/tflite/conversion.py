@@ -16,7 +16,7 @@ from mdepth_jax.models import DepthNet
 from mdepth_jax.models.depth_net import STRIDE
 from mdepth_jax.models.layers import global_mean, upsample_bilinear, upsample_bilinear_aligned
 from mdepth_jax.tflite import quantization
-from mdepth_jax.tflite.flatbuffer import count_operators
+from mdepth_jax.tflite.flatbuffer import count_operators, store_in_float16
 from mdepth_jax.tflite.folding import FoldedNet
 from mdepth_jax.tflite.interpreter import INPUT, OUTPUT
 
@@ -71,7 +71,9 @@ def convert(
     with silent_stderr():
         converter = make_converter(FoldedNet(model), height, width)
         quantization.configure(converter, kind, images, integer_io=integer_io)
-        content = converter.convert()
+        content = bytes(converter.convert())
+    if kind == "float16":
+        content = store_in_float16(content, quantization.FLOAT16_ELEMENTS)
     strange = count_operators(content).keys() - OPERATORS
     if strange:
         raise UserError(

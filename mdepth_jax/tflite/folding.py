@@ -139,6 +139,14 @@ class UpsamplingConv(nnx.Module):
         return interleave([[phase(x) for phase in row] for row in self.phases])
 
 
+class Identity(nnx.Module):
+    """Stands for a layer that has moved into another one."""
+
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
+        """Gives `x`."""
+        return x
+
+
 class FoldedNet(nnx.Module):
     """A depth network for inference alone; see the head of this file.
 
@@ -209,7 +217,7 @@ def merge_projections(decoder: FBNetDecoder) -> None:
         merged = merge_pointwise(block.project.arrays, reader.arrays)
         if merged.kernel.size <= MERGED_SIZE * (block.project.kernel.size + reader.kernel.size):
             reader.set(merged)
-            block.project = nnx.identity
+            block.project = Identity()
 
 
 def _arrays(conv: Conv | DepthwiseConv) -> Affine:

@@ -27,18 +27,18 @@ def open_interpreter(path: pathlib.Path, threads: int = 1) -> tf.lite.Interprete
     if not path.is_file():
         raise UserError(f"{path}: no such file; python -m mdepth_jax.convert makes one")
     try:
-        return load(path.read_bytes(), num_threads=threads)
+        return load(model_path=str(path), num_threads=threads)
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: damaged or not a .tflite file ({reason}); convert the network again") from None
 
 
-def load(content: bytes, **options: Any) -> tf.lite.Interpreter:
-    """Makes an interpreter, ready to run, of the content of a file; `options` are those of `tf.lite.Interpreter`."""
+def load(**options: Any) -> tf.lite.Interpreter:
+    """Makes a `tf.lite.Interpreter`, ready to run."""
     with warnings.catch_warnings():
         # TensorFlow announces LiteRT, a package of its own, each time.
         warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
-        interpreter = tf.lite.Interpreter(model_content=content, **options)
+        interpreter = tf.lite.Interpreter(**options)
     interpreter.allocate_tensors()
     return interpreter
 

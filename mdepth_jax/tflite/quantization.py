@@ -108,7 +108,7 @@ class _Recorder:
 
     def __init__(self, content: bytes):
         self._interpreter = load(
-            content,
+            model_content=content,
             experimental_preserve_all_tensors=True,
             experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )

@@ -44,9 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{args.model} is no run directory, so it has no held-out pairs of its own; give --pairs FILE.csv"
         )
     has_maps = bool(args.depth_scale) if args.pairs else loading.uses_depth(config)
-    result = measure(
-        network, source, config, batch_size=args.batch_size, has_maps=has_maps, align=args.align == "nyu"
-    )
+    result = measure(network, source, config, batch_size=args.batch_size, has_maps=has_maps, align=args.align == "nyu")
     if not result.scores:
         raise UserError(f"{args.pairs or args.model}: there are neither pairs nor depth maps to compare with")
     print("\n".join(describe_evaluation(result)))

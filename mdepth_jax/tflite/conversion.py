@@ -1,6 +1,5 @@
 """From a network to the content of a `.tflite` file."""
 
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,7 +13,6 @@ from mdepth_jax.data.reader_tensorflow import silent_stderr, tf
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.depth_net import STRIDE
-from mdepth_jax.models.layers import global_mean, upsample_bilinear, upsample_bilinear_aligned
 from mdepth_jax.tflite import quantization
 from mdepth_jax.tflite.flatbuffer import count_operators, store_in_float16
 from mdepth_jax.tflite.folding import FoldedNet
@@ -31,14 +29,12 @@ def _doubled(x: tf.Tensor) -> tuple[int, int]:
     return 2 * x.shape[1], 2 * x.shape[2]
 
 
-# Functions of ours, found by name in the program of a network, that are one operation of TFLite. What jax2tf makes of
-# them is up to a dozen, which no delegate takes.
+# Functions of `models.layers`, found by name in the program of a network, that are one operation of TFLite. What jax2tf
+# makes of them is up to a dozen, which no delegate takes.
 COUNTERPARTS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-    global_mean.__name__: lambda x: tf.reduce_mean(x, (1, 2), keepdims=True),
-    upsample_bilinear.__name__: lambda x: tf.image.resize(x, _doubled(x)),
-    upsample_bilinear_aligned.__name__: lambda x: tf.raw_ops.ResizeBilinear(
-        images=x, size=_doubled(x), align_corners=True
-    ),
+    "global_mean": lambda x: tf.reduce_mean(x, (1, 2), keepdims=True),
+    "upsample_bilinear": lambda x: tf.image.resize(x, _doubled(x)),
+    "upsample_bilinear_aligned": lambda x: tf.raw_ops.ResizeBilinear(images=x, size=_doubled(x), align_corners=True),
 }
 
 

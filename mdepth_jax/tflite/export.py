@@ -57,7 +57,7 @@ def describe(
         "output": "relative depth: larger = farther; no unit, no fixed range, not metres and not disparity",
         "input": f"RGB, 0 to 255, scaled inside; the whole picture resized to {data.height}x{data.width} (HxW)",
         "training_data": "rendered scenes" if data.source == "scenes" else pathlib.Path(data.root).name,
-        "license": "Apache-2.0 (code); the terms of the training data and of the encoder's weights apply to the weights",
+        "license": "code: Apache-2.0; weights: the terms of the training data and of the encoder's weights",
         "version": mdepth_jax.__version__,
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "quantization": quantization,

@@ -56,7 +56,11 @@ def store_in_float16(content: bytes, smallest: int) -> bytes:
 def _float_constant(model: schema.ModelT, index: int) -> np.ndarray | None:
     tensor = model.subgraphs[0].tensors[index]
     data = model.buffers[tensor.buffer].data
-    return np.frombuffer(bytes(data), np.float32) if tensor.type == schema.TensorType.FLOAT32 and data is not None else None
+    return (
+        np.frombuffer(bytes(data), np.float32)
+        if tensor.type == schema.TensorType.FLOAT32 and data is not None
+        else None
+    )
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:

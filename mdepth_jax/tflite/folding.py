@@ -5,7 +5,6 @@ the depthwise convolution behind it become four convolutions of the small image.
 next one where that makes less work. Everything is computed here once, in double precision, before any tracing.
 """
 
-from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -18,9 +17,8 @@ from jaxtyping import Array, Float
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.decoders import FBNetDecoder
 from mdepth_jax.models.depth_net import PREPROCESSING
-from mdepth_jax.models.depthwise import Padding, pad_widths, phase_folds
+from mdepth_jax.models.depthwise import pad_widths, phase_folds
 from mdepth_jax.models.layers import Activation, BatchNorm, Conv, ConvNorm, DepthwiseConv, MixedConv
-
 
 # Merging makes a concatenation wider: it must save this share of the multiply-adds to pay.
 MERGED_SIZE = 0.75
@@ -38,11 +36,16 @@ class Affine(NamedTuple):
     bias: np.ndarray
 
 
-def fold_batch_norm(conv: Affine, scale: np.ndarray, bias: np.ndarray, mean: np.ndarray, var: np.ndarray,
-                    epsilon: float) -> Affine:  # fmt: skip
-    """Gives the convolution that equals `conv` and then batch normalisation with running statistics."""
-    gain = scale / np.sqrt(var + epsilon)
-    return Affine(conv.kernel * gain, (conv.bias - mean) * gain + bias)
+def fold_batch_norm(conv: Affine, gain: np.ndarray, offset: np.ndarray) -> Affine:
+    """Gives the convolution that equals `gain * conv(x) + offset`, see `gain_and_offset`."""
+    return Affine(conv.kernel * gain, conv.bias * gain + offset)
+
+
+def gain_and_offset(norm: BatchNorm) -> tuple[np.ndarray, np.ndarray]:
+    """Gives what batch normalisation multiplies by and adds, `[channels]` each, with its running statistics."""
+    scale, bias, mean, var = (np.asarray(v[...], np.float64) for v in (norm.scale, norm.bias, norm.mean, norm.var))
+    gain = scale / np.sqrt(var + norm.epsilon)
+    return gain, bias - mean * gain
 
 
 def split_phases(kernel: np.ndarray) -> list[list[np.ndarray]]:
@@ -92,7 +95,7 @@ class FoldedConv(nnx.Module):
     @property
     def arrays(self) -> Affine:
         """Kernel and bias."""
-        return Affine(np.asarray(self.kernel[...]), np.asarray(self.bias[...]))
+        return Affine(np.asarray(self.kernel[...], np.float64), np.asarray(self.bias[...], np.float64))
 
     def set(self, arrays: Affine) -> None:
         """Gives the layer another kernel and bias."""
@@ -173,41 +176,47 @@ class FoldedNet(nnx.Module):
         return self.decoder(self.encoder(image - jnp.float32([[[self.mean]]]))).depth
 
 
-def fold_layers(module: nnx.Module, path: str = "") -> None:
+def fold_layers(module: Any, path: str = "") -> None:
     """Replaces every convolution below a module, in place, by a folded one with its batch normalisation, if any."""
     for key, child in list(nnx.iter_children(module)):
         name = f"{path}/{key}" if path else str(key)
-        if isinstance(child, ConvNorm | Conv):
-            folded = fold_layer(child, name)
-            if isinstance(module, nnx.List):
-                module[int(key)] = folded
-            else:
-                setattr(module, key, folded)
-        else:
+        if not isinstance(child, ConvNorm | Conv):
             fold_layers(child, name)
+        elif isinstance(key, int):
+            module[key] = fold_layer(child, name)
+        else:
+            setattr(module, str(key), fold_layer(child, name))
 
 
 def fold_layer(layer: ConvNorm | Conv, name: str) -> FoldedConv | UpsamplingConv | MixedConv:
     """Gives what stands for a layer in a `FoldedNet`."""
     if isinstance(layer, Conv):
         return FoldedConv(_arrays(layer), layer, None, name)
-    conv, norm = layer.conv, _statistics(layer.norm)
-    if not isinstance(conv, MixedConv):
-        return _fold(conv, norm, layer.activation, layer.norm.epsilon, name)
-    ends = np.cumsum([part.out_channels for part in conv.parts])
-    return MixedConv(
-        [
-            _fold(part, [values[end - part.out_channels : end] for values in norm], layer.activation,
-                  layer.norm.epsilon, f"{name}/{index}")
-            for index, (part, end) in enumerate(zip(conv.parts, ends, strict=True))
-        ]
-    )  # fmt: skip
+    gain, offset = gain_and_offset(layer.norm)
+
+    def fold_part(conv: Conv | DepthwiseConv, channels: slice, name: str) -> FoldedConv | UpsamplingConv:
+        arrays = fold_batch_norm(_arrays(conv), gain[channels], offset[channels])
+        if isinstance(conv, DepthwiseConv) and conv.upsample:
+            return UpsamplingConv(arrays, conv, layer.activation, name)
+        return FoldedConv(arrays, conv, layer.activation, name)
+
+    if not isinstance(layer.conv, MixedConv):
+        return fold_part(layer.conv, slice(None), name)
+    parts: Any = []
+    start = 0
+    for index, part in enumerate(layer.conv.parts):
+        parts.append(fold_part(part, slice(start, start + part.out_channels), f"{name}/{index}"))
+        start += part.out_channels
+    return MixedConv(parts)
 
 
-def merge_projections(decoder: FBNetDecoder) -> None:
-    """Merges the linear 1x1 convolution at the end of a folded block with the one that reads it, if that saves work.
+def merge_projections(decoder: Any) -> None:
+    """Merges the linear 1x1 convolution at the end of a block with the one that reads it, in place, if that saves work.
 
     With the paper's widths that is so in the first and in the last block. A skip that is added lies between the two.
+
+    Args:
+        decoder: An `FBNetDecoder` of folded layers.
     """
     blocks = [*decoder.blocks] if decoder.last is None else [*decoder.blocks, decoder.last]
     readers = [*(block.expand for block in blocks[1:]), decoder.predict]
@@ -221,15 +230,6 @@ def merge_projections(decoder: FBNetDecoder) -> None:
 
 
 def _arrays(conv: Conv | DepthwiseConv) -> Affine:
-    bias = np.zeros(conv.out_channels) if getattr(conv, "bias", None) is None else conv.bias[...]
+    given = conv.bias if isinstance(conv, Conv) else None
+    bias = np.zeros(conv.out_channels) if given is None else given[...]
     return Affine(np.asarray(conv.kernel[...], np.float64), np.asarray(bias, np.float64))
-
-
-def _statistics(norm: BatchNorm) -> list[np.ndarray]:
-    return [np.asarray(values[...], np.float64) for values in (norm.scale, norm.bias, norm.mean, norm.var)]
-
-
-def _fold(conv: Conv | DepthwiseConv, statistics, activation, epsilon: float, name: str) -> FoldedConv | UpsamplingConv:
-    arrays = fold_batch_norm(_arrays(conv), *statistics, epsilon)
-    upsamples = isinstance(conv, DepthwiseConv) and conv.upsample
-    return (UpsamplingConv if upsamples else FoldedConv)(arrays, conv, activation, name)

@@ -6,6 +6,7 @@ Every layer computes in the dtype of its input. Convolutions have an attribute `
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -178,8 +179,8 @@ class MixedConv(nnx.Module):
         parts: One convolution per group; the channels of the input go to them in order.
     """
 
-    def __init__(self, parts: Sequence[Conv] | Sequence[DepthwiseConv]):
-        self.parts = nnx.List[Conv | DepthwiseConv](parts)
+    def __init__(self, parts: Sequence[Any]):
+        self.parts = nnx.List[Any](parts)
         self.out_channels = sum(part.out_channels for part in parts)
         self.param_dtype = parts[0].param_dtype
 

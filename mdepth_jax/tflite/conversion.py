@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.experimental import jax2tf
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 from jaxtyping import UInt8
 
 from mdepth_jax.data.reader_tensorflow import silent_stderr, tf
@@ -16,7 +16,7 @@ from mdepth_jax.models.depth_net import STRIDE
 from mdepth_jax.tflite import quantization
 from mdepth_jax.tflite.flatbuffer import count_operators, store_in_float16
 from mdepth_jax.tflite.folding import FoldedNet
-from mdepth_jax.tflite.interpreter import INPUT, OUTPUT
+from mdepth_jax.tflite.interpreter import INPUT, OUTPUT, unannounced
 
 # What the delegates of phones take; PADV2, before the pooling of ResNet with symmetric padding, runs between two parts.
 OPERATORS = frozenset(
@@ -64,7 +64,7 @@ def convert(
         UserError: Another size, or the converter made operations that are not among `OPERATORS`.
     """
     check_size(height, width)
-    with silent_stderr():
+    with silent_stderr(), unannounced():
         converter = make_converter(FoldedNet(model), height, width)
         quantization.configure(converter, kind, images, integer_io=integer_io)
         content = bytes(converter.convert())
@@ -127,8 +127,8 @@ def _run_part(program: ClosedJaxpr, start: int, stop: int, values: dict[Any, tf.
     results = [variable for equation in equations for variable in equation.outvars if variable in later]
     if not results:
         return {}
-    part = ClosedJaxpr(Jaxpr(list(constants), arguments, results, equations), list(constants.values()))
-    run = jax2tf.convert(jaxpr_as_fun(part), with_gradient=False)
+    part = jaxpr.replace(constvars=[*constants], invars=arguments, outvars=results, eqns=equations)
+    run = jax2tf.convert(jaxpr_as_fun(ClosedJaxpr(part, [*constants.values()])), with_gradient=False)
     return dict(zip(results, run(*(values[variable] for variable in arguments)), strict=True))
 
 

@@ -37,10 +37,10 @@ def store_in_float16(content: bytes, smallest: int) -> bytes:
     model.operatorCodes.append(code)
     (graph,) = model.subgraphs
     for operator in list(graph.operators):
-        constants = {index: data for index in operator.inputs if (data := _float_constant(model, index)) is not None}
-        if max(map(len, constants.values()), default=0) < smallest:
+        constants = [(index, data) for index in operator.inputs if len(data := _floats(model, graph.tensors[index]))]
+        if max((len(data) for _, data in constants), default=0) < smallest:
             continue
-        for index, data in constants.items():
+        for index, data in constants:
             tensor = graph.tensors[index]
             stored = copy.copy(tensor)
             stored.name, stored.type = tensor.name + b"/float16", schema.TensorType.FLOAT16
@@ -51,16 +51,6 @@ def store_in_float16(content: bytes, smallest: int) -> bytes:
             graph.tensors.append(stored)
             graph.operators.insert(0, widen)
     return _pack(model)
-
-
-def _float_constant(model: schema.ModelT, index: int) -> np.ndarray | None:
-    tensor = model.subgraphs[0].tensors[index]
-    data = model.buffers[tensor.buffer].data
-    return (
-        np.frombuffer(bytes(data), np.float32)
-        if tensor.type == schema.TensorType.FLOAT32 and data is not None
-        else None
-    )
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:
@@ -78,6 +68,13 @@ def count_operators(content: bytes) -> Counter[str]:
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     operators = [operator for graph in model.subgraphs for operator in graph.operators]
     return Counter(flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) for operator in operators)
+
+
+def _floats(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:
+    """The values of a constant in float32; none of any other tensor."""
+    data = model.buffers[tensor.buffer].data
+    is_constant = tensor.type == schema.TensorType.FLOAT32 and data is not None
+    return np.frombuffer(bytes(data) if is_constant else b"", np.float32)
 
 
 def _add_buffer(model: schema.ModelT, data: bytes) -> int:

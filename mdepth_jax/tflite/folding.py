@@ -202,8 +202,7 @@ def fold_layer(layer: ConvNorm | Conv, name: str) -> FoldedConv | UpsamplingConv
 
     if not isinstance(layer.conv, MixedConv):
         return fold_part(layer.conv, slice(None), name)
-    parts: Any = []
-    start = 0
+    parts, start = [], 0
     for index, part in enumerate(layer.conv.parts):
         parts.append(fold_part(part, slice(start, start + part.out_channels), f"{name}/{index}"))
         start += part.out_channels

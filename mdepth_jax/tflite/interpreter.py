@@ -1,7 +1,9 @@
 """Runs `.tflite` files on the CPU."""
 
+import contextlib
 import pathlib
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -35,12 +37,18 @@ def open_interpreter(path: pathlib.Path, threads: int = 1) -> tf.lite.Interprete
 
 def load(**options: Any) -> tf.lite.Interpreter:
     """Makes a `tf.lite.Interpreter`, ready to run."""
-    with warnings.catch_warnings():
-        # TensorFlow announces LiteRT, a package of its own, each time.
-        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+    with unannounced():
         interpreter = tf.lite.Interpreter(**options)
     interpreter.allocate_tensors()
     return interpreter
+
+
+@contextlib.contextmanager
+def unannounced() -> Iterator[None]:
+    """Hides TensorFlow's announcement, made by every interpreter, of LiteRT, a package of its own."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        yield
 
 
 def count_partitions(interpreter: tf.lite.Interpreter) -> int:

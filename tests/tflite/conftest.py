@@ -2,9 +2,7 @@ import pytest
 
 from mdepth_jax.tflite.calibration import rendered_images
 from mdepth_jax.tflite.conversion import convert
-from tests.tflite.networks import make_network
-
-SIZE = 32, 64
+from tests.tflite.networks import SIZE, make_network
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ from flax import nnx
 
 from mdepth_jax.models import DepthNet, build_model, default_config
 
+SIZE = 64, 96
+
 
 def make_network(**options) -> DepthNet:
     """An untrained network in evaluation mode; the options are those of `default_config`, width 0.25 by default.

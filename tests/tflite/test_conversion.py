@@ -11,7 +11,7 @@ from mdepth_jax.tflite import conversion
 from mdepth_jax.tflite.flatbuffer import count_operators
 from mdepth_jax.tflite.interpreter import INPUT, OUTPUT, count_partitions, load
 from mdepth_jax.tflite.verification import LARGEST_ERROR, compare, predict
-from tests.tflite.networks import make_network
+from tests.tflite.networks import SIZE, make_network
 
 VARIANTS = (
     {"last_layer": "block", "kernel": 3, "preprocessing": "torchvision"},
@@ -21,7 +21,6 @@ VARIANTS = (
 # mixnet_m has the layers of mixnet_s, and resnet50 25 million parameters.
 QUICK = [{"encoder": name} for name in ENCODERS if name not in ("mobilenet_v2", "mixnet_m", "resnet50")]
 SLOW = [{"encoder": name, "decoder": decoder} for name in ENCODERS for decoder in DECODERS]
-SIZE = 32, 64
 
 
 def run(content, images):

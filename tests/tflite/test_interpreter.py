@@ -4,7 +4,7 @@ import pytest
 from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.errors import UserError
 from mdepth_jax.tflite.interpreter import DepthInterpreter, decode, encode, open_interpreter
-from tests.tflite.conftest import SIZE
+from tests.tflite.networks import SIZE
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def test_runs_images_one_by_one(path, images):
     assert depth.shape == (3, *SIZE, 1)
     assert depth.dtype == np.float32
     np.testing.assert_array_equal(depth[2:], interpreter(images[2][np.newaxis].astype(np.float32)))
-    with pytest.raises(ValueError, match="32x64"):
-        interpreter(np.zeros((1, 64, 32, 3), np.uint8))
+    with pytest.raises(ValueError, match="64x96"):
+        interpreter(np.zeros((1, 96, 64, 3), np.uint8))
 
 
 def test_integers_stand_for_real_values():

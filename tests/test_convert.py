@@ -94,7 +94,7 @@ def test_the_data_of_the_run_are_gone(folder, tmp_path, capsys):
     with pytest.raises(UserError, match=r"cannot be opened \(.*gone: no such file.*\); give --calibration FOLDER"):
         convert.main(["--model", str(path), "--output", str(output), "--quantize", "int8"])
     assert not output.exists()
-    convert.main(["--model", str(path), "--output", str(output), "--quantize", "float16", "--height", "64"])
+    convert.main(["--model", str(path), "--output", str(output), "--height", "64"])
     assert DepthInterpreter(output).height == 64
     assert "comparing on rendered scenes" in capsys.readouterr().out
 

@@ -4,34 +4,35 @@ python -m mdepth_jax.evaluate --model RUN                                   on t
 python -m mdepth_jax.evaluate --model RUN --pairs FILE.csv [--images ROOT]  on any pairs in DIW's format, or records
 python -m mdepth_jax.evaluate --model RUN --pairs FILE.csv --depth_scale 0.001 [--crop eigen] [--align nyu]
                                            and on the depth maps beside the images (depth/, one code = 0.001 m)
+python -m mdepth_jax.evaluate --model m.tflite --pairs FILE.csv            any of these, on an exported file itself
 """
 
 import argparse
-import dataclasses
 import json
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from flax import nnx
+from ml_collections import ConfigDict
 
 from mdepth_jax import cli
-from mdepth_jax.data import loading, pipeline
+from mdepth_jax.data import loading
 from mdepth_jax.data.crops import CROPS
 from mdepth_jax.data.sources import Maps, open_source
 from mdepth_jax.errors import UserError
-from mdepth_jax.models.weights import load_weights
+from mdepth_jax.measurement import measure
+from mdepth_jax.models import DepthNet, load_weights
+from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.training import config as configuration
-from mdepth_jax.training.evaluation import Evaluation, evaluate
+from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.report import describe_evaluation
-from mdepth_jax.training.step import make_eval_step, make_mesh, replicate
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the scores, each with the number that it was measured on; returns the exit status."""
     args = parse(argv)
-    model, _, about = load_weights(args.model)
-    config = configuration.complete(about["config"], str(args.model))
+    network, config = open_network(args.model)
     if args.pairs:
         source = open_source(args.pairs, args.split, root=args.images, maps=Maps(depth=args.depth_scale))
         config.data.crop, config.data.eval_crop = "none", args.crop
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{args.model} is no run directory, so it has no held-out pairs of its own; give --pairs FILE.csv"
         )
     has_maps = bool(args.depth_scale) if args.pairs else loading.uses_depth(config)
-    result = measure(model, source, config, args, has_maps)
+    result = measure(network, source, config, batch_size=args.batch_size, has_maps=has_maps, align=args.align == "nyu")
     if not result.scores:
         raise UserError(f"{args.pairs or args.model}: there are neither pairs nor depth maps to compare with")
     print("\n".join(describe_evaluation(result)))
@@ -60,7 +61,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", type=pathlib.Path, required=True, help="run directory or .safetensors file")
+    parser.add_argument("--model", type=pathlib.Path, required=True, help="run directory, .safetensors or .tflite file")
     parser.add_argument("--pairs", type=pathlib.Path, help="CSV of pairs in DIW's format, or prepared records")
     parser.add_argument("--images", type=pathlib.Path, help="folder of the CSV's paths (default: the CSV's own)")
     parser.add_argument("--split", default="test", help="of prepared records (default: test)")
@@ -78,32 +79,22 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def measure(model: Any, source: Any, config: Any, args: argparse.Namespace, has_maps: bool) -> Evaluation:
-    """Evaluates a network on all devices.
+def open_network(path: pathlib.Path) -> tuple[DepthNet | DepthInterpreter, ConfigDict]:
+    """Reads a network, and the configuration of the run that made it with the size of the network's images.
 
     Args:
-        model: In evaluation mode.
-        source: The held-out set.
-        config: Of the run that made the network.
-        args: Of `parse`.
-        has_maps: Whether the set's depth maps count.
+        path: A run directory, a `.safetensors` or a `.tflite` file.
+
+    Raises:
+        UserError: As `load_weights` and `DepthInterpreter`.
     """
-    mesh = make_mesh()
-    parts: tuple[Any, ...] = nnx.split(model, nnx.Param, nnx.BatchStat)
-    graph, params, batch_stats = parts
-    params, batch_stats = replicate((params, batch_stats), mesh)
-    eval_step = make_eval_step(graph)
-    batch_size = mesh.size * -(-args.batch_size // mesh.size)
-    spec = dataclasses.replace(loading.eval_spec(config), batch_size=batch_size)
-    truths = pipeline.eval_truths(source, spec, CROPS[config.data.eval_crop]) if has_maps else None
-    return evaluate(
-        lambda batch: eval_step(params, batch_stats, batch),
-        pipeline.eval_batches(source, dataclasses.replace(spec, depth=False, teacher_depth=False)),
-        mesh,
-        truths,
-        log=config.data.log,
-        align=args.align == "nyu",
-    )
+    if path.suffix != ".tflite":
+        model, _, about = load_weights(path)
+        return model, configuration.complete(about["config"], str(path))
+    network = DepthInterpreter(path, threads=os.cpu_count() or 1)
+    config = configuration.complete(network.metadata.get("config", {}), str(path))
+    config.data.height, config.data.width = network.height, network.width
+    return network, config
 
 
 def as_json(result: Evaluation) -> dict[str, Any]:

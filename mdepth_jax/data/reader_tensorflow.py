@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Silences file descriptor 2, which TensorFlow's C++ writes to before any setting of its log level counts."""
+def silent_stderr() -> Iterator[None]:
+    """Silences file descriptor 2, which TensorFlow's C++ writes to whatever its log level says."""
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -18,10 +18,10 @@ def _silent_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-with _silent_stderr():
+with silent_stderr():
     import tensorflow as tf
 
     for _kind in ("GPU", "TPU"):
         tf.config.set_visible_devices([], _kind)
 
-__all__ = ["tf"]
+__all__ = ["silent_stderr", "tf"]

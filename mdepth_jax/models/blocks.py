@@ -5,7 +5,15 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from mdepth_jax.models.depthwise import Padding
-from mdepth_jax.models.layers import Activation, Conv, ConvNorm, DepthwiseConv, depthwise_conv_layer, pointwise_conv
+from mdepth_jax.models.layers import (
+    Activation,
+    Conv,
+    ConvNorm,
+    DepthwiseConv,
+    depthwise_conv_layer,
+    global_mean,
+    pointwise_conv,
+)
 
 
 class SqueezeExcite(nnx.Module):
@@ -36,8 +44,7 @@ class SqueezeExcite(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
         """Applies the layer."""
-        means = x.mean((1, 2), keepdims=True)
-        return x * self.gate(self.expand(self.activation(self.reduce(means))))
+        return x * self.gate(self.expand(self.activation(self.reduce(global_mean(x)))))
 
 
 class BiasedHead(nnx.Module):

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 Padding = Literal["SAME", "symmetric"]
 Implementation = Literal["lax", "shifted"]
@@ -86,8 +86,7 @@ def upsampled_depthwise_conv(
     implementation = implementation or default_implementation()
     if implementation == "lax":
         return depthwise_conv(upsample_nearest(x), kernel, implementation=implementation)
-    taps = np.arange(kernel.shape[0]) - kernel.shape[0] // 2
-    folds = [jnp.asarray((taps + phase) // 2 == np.arange(-1, 2)[:, None], kernel.dtype) for phase in (0, 1)]
+    folds = [jnp.asarray(fold, kernel.dtype) for fold in phase_folds(kernel.shape[0])]
     return _interleave(
         [
             [
@@ -99,6 +98,17 @@ def upsampled_depthwise_conv(
     )
 
 
+def phase_folds(kernel_size: int) -> list[Bool[np.ndarray, "3 kernel_size"]]:
+    """Which taps along one axis meet small pixel i - 1, i, i + 1, for the up-sampled pixel 2 i and for 2 i + 1.
+
+    Args:
+        kernel_size: 3 or 5.
+    """
+    taps = np.arange(kernel_size) - kernel_size // 2
+    return [(taps + phase) // 2 == np.arange(-1, 2)[:, None] for phase in (0, 1)]
+
+
+@jax.jit
 def upsample_nearest(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch 2*height 2*width channels"]:

@@ -6,6 +6,7 @@ Every layer computes in the dtype of its input. Convolutions have an attribute `
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +33,7 @@ def round_channels(channels: int | float, divisor: int = 8) -> int:
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
+@jax.jit
 def upsample_bilinear(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch 2*height 2*width channels"]:
@@ -40,6 +42,7 @@ def upsample_bilinear(
     return jax.image.resize(x, (batch, 2 * height, 2 * width, channels), "bilinear")
 
 
+@jax.jit
 def upsample_bilinear_aligned(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch 2*height 2*width channels"]:
@@ -51,6 +54,12 @@ def upsample_bilinear_aligned(
         weight = jnp.asarray(np.expand_dims(position - low, [a for a in range(4) if a != axis]), x.dtype)
         x = (1 - weight) * x.take(low, axis) + weight * x.take(np.minimum(low + 1, size - 1), axis)
     return x
+
+
+@jax.jit
+def global_mean(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch 1 1 channels"]:
+    """The mean of every channel of an image."""
+    return x.mean((1, 2), keepdims=True)
 
 
 def max_pool(
@@ -170,8 +179,8 @@ class MixedConv(nnx.Module):
         parts: One convolution per group; the channels of the input go to them in order.
     """
 
-    def __init__(self, parts: Sequence[Conv] | Sequence[DepthwiseConv]):
-        self.parts = nnx.List[Conv | DepthwiseConv](parts)
+    def __init__(self, parts: Sequence[Any]):
+        self.parts = nnx.List[Any](parts)
         self.out_channels = sum(part.out_channels for part in parts)
         self.param_dtype = parts[0].param_dtype
 

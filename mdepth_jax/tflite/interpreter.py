@@ -1,54 +1,59 @@
 """Runs `.tflite` files on the CPU."""
 
-import json
+import contextlib
 import pathlib
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from tensorflow.lite.python import schema_py_generated as schema
 
 from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.errors import UserError
+from mdepth_jax.tflite.flatbuffer import read_metadata
 
-METADATA = "mdepth_jax"  # name of our entry in the file's own table of metadata
 INPUT, OUTPUT = "image", "depth"  # names in the signature
 
 
-def open_interpreter(path: pathlib.Path, threads: int = 1, **options: Any) -> tf.lite.Interpreter:
+def open_interpreter(path: pathlib.Path, threads: int = 1) -> tf.lite.Interpreter:
     """Loads any `.tflite` file, with the XNNPACK delegate where it can be used.
 
     Args:
         path: The file.
         threads: Of the CPU.
-        options: Of `tf.lite.Interpreter`.
 
     Raises:
         UserError: There is no such file, or it is none of TFLite.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; python -m mdepth_jax.convert makes one")
-    with warnings.catch_warnings():
-        # TensorFlow announces LiteRT, a package of its own, each time.
-        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
-        try:
-            interpreter = tf.lite.Interpreter(str(path), num_threads=threads, **options)
-            interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(f"{path}: damaged or not a .tflite file ({reason}); convert the network again") from None
+    try:
+        return load(model_path=str(path), num_threads=threads)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: damaged or not a .tflite file ({reason}); convert the network again") from None
+
+
+def load(**options: Any) -> tf.lite.Interpreter:
+    """Makes a `tf.lite.Interpreter`, ready to run."""
+    with unannounced():
+        interpreter = tf.lite.Interpreter(**options)
+    interpreter.allocate_tensors()
     return interpreter
 
 
-def read_metadata(path: pathlib.Path) -> dict[str, Any]:
-    """Gives what `python -m mdepth_jax.convert` wrote about a `.tflite` file into it; empty for a file of others."""
-    model = schema.Model.GetRootAs(path.read_bytes(), 0)
-    for index in range(model.MetadataLength()):
-        entry = model.Metadata(index)
-        if entry.Name() == METADATA.encode():
-            return json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
-    return {}
+@contextlib.contextmanager
+def unannounced() -> Iterator[None]:
+    """Hides TensorFlow's announcement, made by every interpreter, of LiteRT, a package of its own."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        yield
+
+
+def count_partitions(interpreter: tf.lite.Interpreter) -> int:
+    """Number of parts that delegates run; what lies between two parts runs by itself. 1 is best."""
+    return sum(operator["op_name"] == "DELEGATE" for operator in interpreter._get_ops_details())
 
 
 class DepthInterpreter:
@@ -61,7 +66,8 @@ class DepthInterpreter:
     Attributes:
         height: Of the image in pixels.
         width: Of the image in pixels.
-        metadata: See `read_metadata`.
+        partitions: See `count_partitions`.
+        metadata: See `flatbuffer.read_metadata`; empty for a file of others.
 
     Raises:
         UserError: There is no such file, it is none of TFLite, or its signature is another one.
@@ -76,7 +82,8 @@ class DepthInterpreter:
             )
         (self._input,), (self._output,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         _, self.height, self.width, _ = self._input["shape"].tolist()
-        self.metadata = read_metadata(path)
+        self.partitions = count_partitions(self._interpreter)
+        self.metadata = read_metadata(path.read_bytes())
 
     def __call__(
         self, image: UInt8[np.ndarray, "batch height width 3"] | Float32[np.ndarray, "batch height width 3"]
@@ -97,12 +104,12 @@ class DepthInterpreter:
         return np.concatenate([self._run(row) for row in image[:, np.newaxis]])
 
     def _run(self, row: np.ndarray) -> np.ndarray:
-        self._interpreter.set_tensor(self._input["index"], _encode(row, self._input))
+        self._interpreter.set_tensor(self._input["index"], encode(row, self._input))
         self._interpreter.invoke()
-        return _decode(self._interpreter.get_tensor(self._output["index"]), self._output)
+        return decode(self._interpreter.get_tensor(self._output["index"]), self._output)
 
 
-def _encode(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+def encode(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     """What the tensor stores for `values`: integers stand for `scale * (integer - zero)`."""
     values = values.astype(np.float32)
     if not np.issubdtype(tensor["dtype"], np.integer):
@@ -112,7 +119,8 @@ def _encode(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     return np.clip(np.round(values / np.float32(scale)) + zero, limits.min, limits.max).astype(tensor["dtype"])
 
 
-def _decode(stored: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+def decode(stored: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    """The values that the tensor stores, see `encode`."""
     if not np.issubdtype(tensor["dtype"], np.integer):
         return stored
     scale, zero = tensor["quantization"]

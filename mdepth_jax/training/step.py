@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float
 
 from mdepth_jax import metrics
 from mdepth_jax.training.adversary import Adversary
@@ -144,10 +145,14 @@ def make_eval_step(graph: Any) -> Callable[[Any, Any, Arrays], dict[str, jax.Arr
     def eval_step(params: Any, batch_stats: Any, batch: Arrays) -> dict[str, jax.Array]:
         model = nnx.merge(graph, params, batch_stats, copy=True)
         model.eval()
-        depth = model(batch["image"]).depth
-        pairs = batch["points"], batch["relation"]
-        wrong, total = metrics.whdr_counts(depth, *pairs, batch["image_size"], batch["valid"])
-        row_wrong = metrics.row_baseline_wrong(*pairs, batch["valid"])
-        return {"depth": depth, "wrong": wrong, "total": total, "row_wrong": row_wrong}
+        return score_pairs(model(batch["image"]).depth, batch)
 
     return eval_step
+
+
+def score_pairs(depth: Float[Array, "batch height width 1"], batch: Arrays) -> dict[str, jax.Array]:
+    """Scores predictions for a batch; see `make_eval_step`."""
+    pairs = batch["points"], batch["relation"]
+    wrong, total = metrics.whdr_counts(depth, *pairs, batch["image_size"], batch["valid"])
+    row_wrong = metrics.row_baseline_wrong(*pairs, batch["valid"])
+    return {"depth": depth, "wrong": wrong, "total": total, "row_wrong": row_wrong}

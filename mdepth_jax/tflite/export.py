@@ -1,0 +1,68 @@
+"""What surrounds the conversion: the file that appears whole or not at all, and what it says about itself."""
+
+import contextlib
+import hashlib
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from ml_collections import ConfigDict
+
+import mdepth_jax
+from mdepth_jax.errors import UserError
+
+SCORES = ("whdr", "pairs", "rmse", "delta1", "si_rmse", "depth_maps", "step")
+
+
+@contextlib.contextmanager
+def unfinished(output: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives the path to write a file to; it gets its own name if all goes well, else it is removed.
+
+    Raises:
+        UserError: The name does not end in `.tflite`, or the file cannot be written.
+    """
+    if output.suffix != ".tflite":
+        raise UserError(f"--output {output}: the name must end in .tflite")
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        if output.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be written ({error.strerror}); choose another place") from None
+    try:
+        yield partial
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def describe(
+    weights: pathlib.Path, model: ConfigDict, config: ConfigDict, about: dict[str, Any], quantization: str
+) -> dict[str, Any]:
+    """Gives the metadata of a file.
+
+    Args:
+        weights: A run directory or a `.safetensors` file.
+        model: The group `model` of the configuration, as of `load_weights`.
+        config: Of the run, with the size of the file's images.
+        about: As of `load_weights`.
+        quantization: See `quantization.Kind`.
+    """
+    data = config.data
+    weights = weights / "model.safetensors" if weights.is_dir() else weights
+    return {
+        "name": f"{model.encoder} + {model.decoder}",
+        "output": "relative depth: larger = farther; no unit, no fixed range, not metres and not disparity",
+        "input": f"RGB, 0 to 255, scaled inside; the whole picture resized to {data.height}x{data.width} (HxW)",
+        "training_data": "rendered scenes" if data.source == "scenes" else pathlib.Path(data.root).name,
+        "license": "code: Apache-2.0; weights: the terms of the training data and of the encoder's weights",
+        "version": mdepth_jax.__version__,
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "quantization": quantization,
+        "scores": {key: about[key] for key in SCORES if key in about},
+        "model": model.to_dict(),
+        # What an evaluation of the file must know.
+        "config": {"data": {"crop": data.crop, "log": data.log}},
+    }

@@ -1,0 +1,234 @@
+"""The network as a phone runs it: the same function of the image by fewer and cheaper operations.
+
+Batch normalisation moves into the convolutions, the scale of the image into the first of them. Nearest up-sampling and
+the depthwise convolution behind it become four convolutions of the small image. A linear 1x1 convolution moves into the
+next one where that makes less work. Everything is computed here once, in double precision, before any tracing.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float
+
+from mdepth_jax.models import DepthNet
+from mdepth_jax.models.decoders import FBNetDecoder
+from mdepth_jax.models.depth_net import PREPROCESSING
+from mdepth_jax.models.depthwise import pad_widths, phase_folds
+from mdepth_jax.models.layers import Activation, BatchNorm, Conv, ConvNorm, DepthwiseConv, MixedConv
+
+# Merging makes a concatenation wider: it must save this share of the multiply-adds to pay.
+MERGED_SIZE = 0.75
+
+
+class Affine(NamedTuple):
+    """A convolution's arrays.
+
+    Attributes:
+        kernel: `[height, width, in, out]`; `in` is 1 of a depthwise one.
+        bias: `[out]`.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+
+def fold_batch_norm(conv: Affine, gain: np.ndarray, offset: np.ndarray) -> Affine:
+    """Gives the convolution that equals `gain * conv(x) + offset`, see `gain_and_offset`."""
+    return Affine(conv.kernel * gain, conv.bias * gain + offset)
+
+
+def gain_and_offset(norm: BatchNorm) -> tuple[np.ndarray, np.ndarray]:
+    """Gives what batch normalisation multiplies by and adds, `[channels]` each, with its running statistics."""
+    scale, bias, mean, var = (np.asarray(v[...], np.float64) for v in (norm.scale, norm.bias, norm.mean, norm.var))
+    gain = scale / np.sqrt(var + norm.epsilon)
+    return gain, bias - mean * gain
+
+
+def split_phases(kernel: np.ndarray) -> list[list[np.ndarray]]:
+    """Gives the depthwise kernels that equal nearest x2 up-sampling and then one of size 3 or 5.
+
+    Args:
+        kernel: `[size, size, 1, channels]`.
+
+    Returns:
+        `phases[a][b]`, each `[3, 3, 1, channels]`, gives the pixels (2 i + a, 2 j + b) from the small image.
+    """
+    folds = phase_folds(kernel.shape[0])
+    return [[np.einsum("ri,sj,ijkc->rskc", rows, columns, kernel) for columns in folds] for rows in folds]
+
+
+def merge_pointwise(first: Affine, second: Affine) -> Affine:
+    """Gives the 1x1 convolution of `[x, skip]` that equals `second` of `[first(x), skip]`; the skip may be empty."""
+    width = len(first.bias)
+    read, kept = second.kernel[:, :, :width], second.kernel[:, :, width:]
+    return Affine(np.concatenate([first.kernel @ read, kept], axis=2), second.bias + first.bias @ read[0, 0])
+
+
+def interleave(phases: list[list[Array]]) -> Array:
+    """The image whose pixel (2 i + a, 2 j + b) is pixel (i, j) of `phases[a][b]`, by operations of rank 4 alone."""
+    batch, height, width, channels = phases[0][0].shape
+    rows = [jnp.concatenate(row, axis=3).reshape(batch, height, 2 * width, channels) for row in phases]
+    return jnp.concatenate(rows, axis=2).reshape(batch, 2 * height, 2 * width, channels)
+
+
+class FoldedConv(nnx.Module):
+    """Convolution, bias, activation.
+
+    Args:
+        arrays: Kernel and bias.
+        source: The layer that it stands for.
+        activation: `None` for a linear output.
+        name: Of the layer in the network; operations in the file are named after it.
+    """
+
+    def __init__(self, arrays: Affine, source: Conv | DepthwiseConv, activation: Activation | None, name: str):
+        self.depthwise = isinstance(source, DepthwiseConv)
+        self.stride, self.padding = source.stride, source.padding
+        self.in_channels, self.out_channels, self.param_dtype = source.in_channels, source.out_channels, jnp.float32
+        self.activation, self.name = activation, name
+        self.set(arrays)
+
+    @property
+    def arrays(self) -> Affine:
+        """Kernel and bias."""
+        return Affine(np.asarray(self.kernel[...], np.float64), np.asarray(self.bias[...], np.float64))
+
+    def set(self, arrays: Affine) -> None:
+        """Gives the layer another kernel and bias."""
+        self.kernel, self.bias = (nnx.Param(jnp.asarray(values, jnp.float32)) for values in arrays)
+
+    def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch out_height out_width out"]:
+        """Applies the layer."""
+        with jax.named_scope(self.name):
+            pads = [pad_widths(size, self.kernel.shape[0], self.stride, self.padding) for size in x.shape[1:3]]
+            y = lax.conv_general_dilated(
+                x,
+                self.kernel[...],
+                (self.stride, self.stride),
+                pads,
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                feature_group_count=x.shape[-1] if self.depthwise else 1,
+            )
+            y = y + self.bias[...][None, None, None]
+            return y if self.activation is None else self.activation(y)
+
+
+class UpsamplingConv(nnx.Module):
+    """Nearest x2 up-sampling, depthwise convolution, bias, activation.
+
+    Args:
+        arrays: Kernel and bias.
+        source: The layer that it stands for.
+        activation: `None` for a linear output.
+        name: See `FoldedConv`.
+    """
+
+    def __init__(self, arrays: Affine, source: DepthwiseConv, activation: Activation | None, name: str):
+        self.phases = nnx.List(
+            nnx.List(
+                FoldedConv(Affine(kernel, arrays.bias), source, activation, f"{name}/phase{a}{b}")
+                for b, kernel in enumerate(row)
+            )
+            for a, row in enumerate(split_phases(arrays.kernel))
+        )
+        self.in_channels, self.out_channels, self.param_dtype = source.in_channels, source.out_channels, jnp.float32
+
+    def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch 2*height 2*width out"]:
+        """Applies the layer."""
+        return interleave([[phase(x) for phase in row] for row in self.phases])
+
+
+class Identity(nnx.Module):
+    """Stands for a layer that has moved into another one."""
+
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
+        """Gives `x`."""
+        return x
+
+
+class FoldedNet(nnx.Module):
+    """A depth network for inference alone; see the head of this file.
+
+    Args:
+        model: Its heads and everything but the depth are left out. It stays as it is.
+
+    Attributes:
+        mean: Of RGB in 0 to 255, what is left of the scaling of the image.
+    """
+
+    def __init__(self, model: DepthNet):
+        model = model.without_heads()
+        mean, deviation, _ = PREPROCESSING[model.preprocessing]
+        self.mean = mean
+        self.encoder, self.decoder = model.encoder, model.decoder
+        fold_layers(self)
+        stem = self.encoder.stem
+        stem.set(Affine(stem.arrays.kernel / np.array(deviation)[:, np.newaxis], stem.arrays.bias))
+        if isinstance(self.decoder, FBNetDecoder):
+            merge_projections(self.decoder)
+
+    def __call__(self, image: Float[Array, "batch height width 3"]) -> Float[Array, "batch height width 1"]:
+        """Predicts depth from RGB, 0 to 255; both sides are multiples of 32."""
+        return self.decoder(self.encoder(image - jnp.float32([[[self.mean]]]))).depth
+
+
+def fold_layers(module: Any, path: str = "") -> None:
+    """Replaces every convolution below a module, in place, by a folded one with its batch normalisation, if any."""
+    for key, child in list(nnx.iter_children(module)):
+        name = f"{path}/{key}" if path else str(key)
+        if not isinstance(child, ConvNorm | Conv):
+            fold_layers(child, name)
+        elif isinstance(key, int):
+            module[key] = fold_layer(child, name)
+        else:
+            setattr(module, str(key), fold_layer(child, name))
+
+
+def fold_layer(layer: ConvNorm | Conv, name: str) -> FoldedConv | UpsamplingConv | MixedConv:
+    """Gives what stands for a layer in a `FoldedNet`."""
+    if isinstance(layer, Conv):
+        return FoldedConv(_arrays(layer), layer, None, name)
+    gain, offset = gain_and_offset(layer.norm)
+
+    def fold_part(conv: Conv | DepthwiseConv, channels: slice, name: str) -> FoldedConv | UpsamplingConv:
+        arrays = fold_batch_norm(_arrays(conv), gain[channels], offset[channels])
+        if isinstance(conv, DepthwiseConv) and conv.upsample:
+            return UpsamplingConv(arrays, conv, layer.activation, name)
+        return FoldedConv(arrays, conv, layer.activation, name)
+
+    if not isinstance(layer.conv, MixedConv):
+        return fold_part(layer.conv, slice(None), name)
+    parts, start = [], 0
+    for index, part in enumerate(layer.conv.parts):
+        parts.append(fold_part(part, slice(start, start + part.out_channels), f"{name}/{index}"))
+        start += part.out_channels
+    return MixedConv(parts)
+
+
+def merge_projections(decoder: Any) -> None:
+    """Merges the linear 1x1 convolution at the end of a block with the one that reads it, in place, if that saves work.
+
+    With the paper's widths that is so in the first and in the last block. A skip that is added lies between the two.
+
+    Args:
+        decoder: An `FBNetDecoder` of folded layers.
+    """
+    blocks = [*decoder.blocks] if decoder.last is None else [*decoder.blocks, decoder.last]
+    readers = [*(block.expand for block in blocks[1:]), decoder.predict]
+    for block, reader in zip(blocks, readers, strict=True):
+        if reader is None or (decoder.fusion == "add" and block is not decoder.last):
+            continue
+        merged = merge_pointwise(block.project.arrays, reader.arrays)
+        if merged.kernel.size <= MERGED_SIZE * (block.project.kernel.size + reader.kernel.size):
+            reader.set(merged)
+            block.project = Identity()
+
+
+def _arrays(conv: Conv | DepthwiseConv) -> Affine:
+    given = conv.bias if isinstance(conv, Conv) else None
+    bias = np.zeros(conv.out_channels) if given is None else given[...]
+    return Affine(np.asarray(conv.kernel[...], np.float64), np.asarray(bias, np.float64))

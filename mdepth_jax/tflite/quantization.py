@@ -1,0 +1,155 @@
+"""Smaller numbers: how the converter is told, what ranges the layers take, and what each of them loses."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from mdepth_jax.data.reader_tensorflow import tf
+from mdepth_jax.errors import UserError
+from mdepth_jax.tflite.interpreter import INPUT, decode, encode, load
+
+# float32 throughout; large weights in float16; weights in int8, activations as they come; everything in int8.
+Kind = Literal["none", "float16", "dynamic", "int8"]
+KINDS: tuple[Kind, ...] = ("none", "float16", "dynamic", "int8")
+# Small kernels stay in float32: they take 2 % of the file, and the first depthwise ones make most of float16's error.
+FLOAT16_ELEMENTS = 4096
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+Images = Iterable[UInt8[np.ndarray, "height width 3"]]
+
+
+def configure(converter: tf.lite.TFLiteConverter, kind: Kind, images: Images, *, integer_io: bool = False) -> None:
+    """Tells a converter how to quantise.
+
+    Args:
+        converter: Of the network.
+        kind: See `Kind`.
+        images: To calibrate int8 with, of the network's size.
+        integer_io: With int8: input and output are uint8.
+    """
+    if kind in ("dynamic", "int8"):
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "int8":
+        converter.representative_dataset = lambda: ({INPUT: as_input(image)} for image in images)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        if integer_io:
+            converter.inference_input_type = converter.inference_output_type = tf.uint8
+
+
+def as_input(image: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "1 height width 3"]:
+    """An image as the float network takes it."""
+    return image[np.newaxis].astype(np.float32)
+
+
+class LayerReport(NamedTuple):
+    """What an operation gives on some images, and what quantisation makes of it.
+
+    Attributes:
+        layer: Its name.
+        low: The smallest value in float32.
+        high: The largest.
+        noise: Root mean square error of the quantised network, as a share of the deviation of the values.
+        added: How much larger that is than the noise of what the operation reads.
+    """
+
+    layer: str
+    low: float
+    high: float
+    noise: float
+    added: float
+
+
+def report_layers(reference: bytes, content: bytes, images: Images) -> list[LayerReport]:
+    """Compares every operation of a quantised network with the same one in float32.
+
+    Args:
+        reference: Of the file in float32.
+        content: Of the quantised one.
+        images: Of the network's size.
+
+    Returns:
+        The operations in order.
+    """
+    plain, quantized = _Recorder(reference), _Recorder(content)
+    sums = {name: _Sums() for name in plain.operators if name in quantized.operators}
+    for image in images:
+        plain.run(image)
+        quantized.run(image)
+        for name, total in sums.items():
+            total.add(plain[name], quantized[name])
+    noise = {name: total.noise for name, total in sums.items()}
+    return [
+        LayerReport(
+            _readable(name), total.low, total.high, noise[name],
+            noise[name] - max((noise.get(read, 0.0) for read in plain.operators[name]), default=0.0),
+        )
+        for name, total in sums.items()
+    ]  # fmt: skip
+
+
+def check_float16_range(layers: Sequence[LayerReport]) -> None:
+    """Raises UserError if a layer's values overflow in float16, in which graphics processors compute."""
+    layer = max(layers, key=lambda layer: max(-layer.low, layer.high))
+    largest = max(-layer.low, layer.high)
+    if largest > FLOAT16_MAX:
+        raise UserError(
+            f"layer {layer.layer} reaches {largest:.3g}, beyond float16's {FLOAT16_MAX:.0f}; take --quantize none"
+        )
+
+
+class _Recorder:
+    """Runs a file without delegates and keeps what every operation gives.
+
+    Attributes:
+        operators: From the name of what an operation gives to the names of what it reads.
+    """
+
+    def __init__(self, content: bytes):
+        self._interpreter = load(
+            model_content=content,
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
+        self._details = {detail["name"]: detail for detail in self._interpreter.get_tensor_details()}
+        names = {detail["index"]: name for name, detail in self._details.items()}
+        self.operators = {
+            names[int(operator["outputs"][0])]: [names[int(index)] for index in operator["inputs"] if index in names]
+            for operator in self._interpreter._get_ops_details()
+        }
+
+    def run(self, image: UInt8[np.ndarray, "height width 3"]) -> None:
+        (detail,) = self._interpreter.get_input_details()
+        self._interpreter.set_tensor(detail["index"], encode(image[np.newaxis], detail))
+        self._interpreter.invoke()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        detail = self._details[name]
+        return decode(self._interpreter.get_tensor(detail["index"]), detail).astype(np.float64)
+
+
+class _Sums:
+    """Of the values of one operation and of their errors."""
+
+    def __init__(self) -> None:
+        self.low, self.high = np.inf, -np.inf
+        self._totals = np.zeros(4)  # number, values, their squares, squares of the errors
+
+    def add(self, values: np.ndarray, others: np.ndarray) -> None:
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        errors = others - values
+        self._totals += values.size, values.sum(), np.square(values).sum(), np.square(errors).sum()
+
+    @property
+    def noise(self) -> float:
+        count, total, squares, errors = self._totals
+        variance = squares - total**2 / count
+        return float(np.sqrt(errors / variance)) if variance > 0 else 0.0
+
+
+def _readable(name: str) -> str:
+    """The layer in the name of a tensor, which lists the operations of JAX that were fused."""
+    parts = [re.sub(r"^(jit\([^)]*\)/)+", "", part) for part in name.split(";")]
+    layers = [part.rpartition("/")[0] for part in parts if "conv_general_dilated" in part]
+    return layers[0] if layers else parts[-1]

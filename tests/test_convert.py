@@ -1,0 +1,129 @@
+import json
+
+import numpy as np
+import pytest
+
+from mdepth_jax import convert, evaluate, prepare
+from mdepth_jax.data.images import read_image
+from mdepth_jax.errors import UserError
+from mdepth_jax.models import TEACHERS, save_weights
+from mdepth_jax.tflite import verification
+from mdepth_jax.tflite.interpreter import DepthInterpreter
+from mdepth_jax.training.config import overlay
+from tests.tflite.networks import make_network
+
+OPTIONS = {"encoder": "mobilenet_v1", "decoder": "nnconv5", "width": 0.25, "heads": 0}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "scenes"
+    prepare.main(["scenes", "--output", str(path), "--count", "6"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def saved(folder, tmp_path_factory):
+    """Weights of a run on a folder of pairs."""
+    config = overlay(model=OPTIONS, data={"root": str(folder), "height": 32, "width": 64})
+    path = tmp_path_factory.mktemp("run") / "model.safetensors"
+    save_weights(path, make_network(**OPTIONS), config.model, {"config": config.to_dict(), "whdr": 0.25})
+    return path
+
+
+@pytest.fixture(scope="module")
+def file(saved, folder, tmp_path_factory):
+    """Written by the command line, with its gates."""
+    path = tmp_path_factory.mktemp("file") / "m.tflite"
+    assert convert.main(["--model", str(saved), "--output", str(path), "--pairs", str(folder / "pairs_test.csv")]) == 0
+    return path
+
+
+def whdr(model, folder, output):
+    evaluate.main(["--model", str(model), "--pairs", str(folder / "pairs_test.csv"), "--json", str(output)])
+    return json.loads(output.read_text())
+
+
+def test_file_has_the_size_of_the_run_and_says_what_it_is(file):
+    interpreter = DepthInterpreter(file)
+    assert (interpreter.height, interpreter.width) == (32, 64)
+    assert interpreter.metadata["name"] == "mobilenet_v1 + nnconv5"
+    assert interpreter.metadata["scores"] == {"whdr": 0.25}
+    assert sorted(path.name for path in file.parent.iterdir()) == ["m.golden.f32", "m.golden.png", "m.tflite"]
+
+
+def test_golden_pair_is_what_the_file_gives(file):
+    image = read_image(file.with_suffix(".golden.png"))
+    golden = np.fromfile(file.with_suffix(".golden.f32"), "<f4").reshape(1, 32, 64, 1)
+    np.testing.assert_array_equal(DepthInterpreter(file)(image[np.newaxis]), golden)
+
+
+def test_evaluation_of_a_file_is_that_of_its_network(saved, file, folder, tmp_path):
+    network, exported = (whdr(model, folder, tmp_path / "scores.json") for model in (saved, file))
+    assert network["pairs"] == exported["pairs"] > 0
+    assert abs(network["wrong"] - exported["wrong"]) <= 1
+    with pytest.raises(UserError, match=r"give --pairs FILE\.csv"):
+        evaluate.main(["--model", str(file)])
+
+
+def test_trained_network_in_int8(tmp_path, capsys):
+    """MobileNetV2 with the FBNet decoder, calibrated on the scenes that it was trained on."""
+    output, layers = tmp_path / "m.tflite", tmp_path / "layers.csv"
+    convert.main(["--model", str(TEACHERS["embedded"]), "--output", str(output), "--quantize", "int8", "--integer_io",
+                  "--layers", str(layers)])  # fmt: skip
+    assert "1 part(s) under XNNPACK" in (printed := capsys.readouterr().out)
+    lines = layers.read_text().splitlines()
+    assert lines[0] == "layer,low,high,noise,added"
+    worst = max(lines[1:], key=lambda line: float(line.split(",")[-1])).split(",")[0]
+    assert f"\n{worst} " in printed
+    assert output.stat().st_size < 3.3e6
+
+
+def test_a_file_that_fails_its_gate_is_not_written(saved, tmp_path, monkeypatch):
+    monkeypatch.setitem(verification.LARGEST_ERROR, "none", 0.0)
+    with pytest.raises(UserError, match="differs from the network"):
+        convert.main(["--model", str(saved), "--output", str(tmp_path / "m.tflite")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_data_of_the_run_are_gone(folder, tmp_path, capsys):
+    config = overlay(model=OPTIONS, data={"root": str(tmp_path / "gone"), "height": 32, "width": 64})
+    path = tmp_path / "model.safetensors"
+    save_weights(path, make_network(**OPTIONS), config.model, {"config": config.to_dict()})
+    output = tmp_path / "m.tflite"
+    with pytest.raises(UserError, match=r"cannot be opened \(.*gone: no such file.*\); give --calibration FOLDER"):
+        convert.main(["--model", str(path), "--output", str(output), "--quantize", "int8"])
+    assert not output.exists()
+    convert.main(["--model", str(path), "--output", str(output), "--height", "64"])
+    assert DepthInterpreter(output).height == 64
+    assert "comparing on rendered scenes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "nothing"], "nothing does not exist"),
+        (["--height", "100"], "--height 100: must be a multiple of 32"),
+        (["--width", "-64"], "--width -64: must be a multiple of 32"),
+        (["--output", "m.bin"], r"m\.bin: the name must end in \.tflite"),
+        (["--calibration", "nothing"], "nothing: no such folder"),
+        (["--calibration", "."], "holds no images"),
+    ],
+)
+def test_mistakes(saved, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        convert.main(["--model", str(saved), "--output", "m.tflite", *options])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_weights(tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UserError, match=r"model\.safetensors is missing"):
+        convert.main(["--model", str(tmp_path / "run"), "--output", str(tmp_path / "m.tflite")])
+
+
+@pytest.mark.parametrize("options", [["--integer_io"], ["--layers", "l.csv"], ["--quantize", "int4"]])
+def test_flags_that_do_not_fit(saved, tmp_path, options):
+    with pytest.raises(SystemExit, match="2"):
+        convert.main(["--model", str(saved), "--output", str(tmp_path / "m.tflite"), *options])

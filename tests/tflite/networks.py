@@ -1,0 +1,38 @@
+"""Small networks whose batch normalisation is not the identity."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from mdepth_jax.models import DepthNet, build_model, default_config
+
+SIZE = 64, 96
+
+
+def make_network(**options) -> DepthNet:
+    """An untrained network in evaluation mode; the options are those of `default_config`, width 0.25 by default.
+
+    NumPy draws all values, which compiles nothing.
+    """
+    config = default_config()
+    config.update({"width": 0.25, "heads": 0} | options)
+    graph, shapes = nnx.split(nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0))))
+    random = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        match path[-2].key if hasattr(path[-1], "name") else path[-1].key:
+            case "kernel":
+                values = random.normal(0, np.sqrt(2 / np.prod(leaf.shape[:-1])), leaf.shape)
+            case "scale" | "var":
+                values = random.uniform(0.8, 1.25, leaf.shape)
+            case "bias" | "mean":
+                values = random.normal(0, 0.1, leaf.shape)
+            case other:
+                raise AssertionError(other)
+        return jnp.asarray(values, leaf.dtype)
+
+    model = nnx.merge(graph, jax.tree_util.tree_map_with_path(draw, shapes))
+    model.eval()
+    model.set_attributes(implementation="lax")  # the quickest to compile
+    return model

@@ -1,0 +1,111 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from mdepth_jax.models.decoders import FBNetDecoder
+from mdepth_jax.models.layers import BatchNorm
+from mdepth_jax.tflite.folding import (
+    Affine,
+    FoldedNet,
+    Identity,
+    fold_batch_norm,
+    fold_layers,
+    gain_and_offset,
+    interleave,
+    merge_pointwise,
+    merge_projections,
+    split_phases,
+)
+from tests.tflite.networks import make_network
+
+
+def draw(*shapes):
+    random = np.random.default_rng(0)
+    return [random.normal(size=shape) for shape in shapes]
+
+
+def pointwise(x, arrays):
+    return x @ arrays.kernel[0, 0] + arrays.bias
+
+
+def depthwise_loops(x, kernel):
+    """Of one image `[height, width, channels]`, zeros around it, pixel by pixel."""
+    size = kernel.shape[0]
+    padded = np.pad(x, ((size // 2, size // 2), (size // 2, size // 2), (0, 0)))
+    y = np.zeros_like(x)
+    for row, column in np.ndindex(x.shape[:2]):
+        y[row, column] = (padded[row : row + size, column : column + size] * kernel[:, :, 0]).sum((0, 1))
+    return y
+
+
+def test_batch_normalisation_moves_into_a_convolution():
+    x, kernel, bias, gain, offset = draw((5, 3), (1, 1, 3, 4), 4, 4, 4)
+    conv = Affine(kernel, bias)
+    expected = gain * pointwise(x, conv) + offset
+    np.testing.assert_allclose(pointwise(x, fold_batch_norm(conv, gain, offset)), expected, rtol=1e-12)
+
+
+def test_gain_and_offset_are_those_of_the_layer():
+    norm = BatchNorm(6)
+    norm.set_attributes(use_running_average=True, epsilon=1e-3)
+    random = np.random.default_rng(0)
+    for variable in (norm.scale, norm.bias, norm.mean, norm.var):
+        variable[...] = jnp.asarray(random.uniform(0.5, 2, 6), jnp.float32)
+    x = random.normal(size=(1, 2, 3, 6)).astype(np.float32)
+    gain, offset = gain_and_offset(norm)
+    np.testing.assert_allclose(norm(jnp.asarray(x)), gain * x + offset, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_phases_equal_up_sampling_and_one_large_kernel(size):
+    x, kernel = draw((3, 4, 2), (size, size, 1, 2))
+    expected = depthwise_loops(x.repeat(2, 0).repeat(2, 1), kernel)
+    for a, row in enumerate(split_phases(kernel)):
+        for b, phase in enumerate(row):
+            assert phase.shape == (3, 3, 1, 2)
+            np.testing.assert_allclose(depthwise_loops(x, phase), expected[a::2, b::2], rtol=1e-12, atol=1e-12)
+
+
+def test_interleaved_phases():
+    phases = np.random.default_rng(0).normal(size=(2, 2, 2, 3, 4, 5)).astype(np.float32)
+    image = interleave([[jnp.asarray(phase) for phase in row] for row in phases])
+    for a, b in np.ndindex(2, 2):
+        np.testing.assert_array_equal(image[:, a::2, b::2], phases[a, b])
+
+
+@pytest.mark.parametrize("skip_width", [0, 2])
+def test_a_linear_layer_moves_into_its_reader(skip_width):
+    x, skip, *arrays = draw((5, 3), (5, skip_width), (1, 1, 3, 4), 4, (1, 1, 4 + skip_width, 6), 6)
+    first, second = Affine(*arrays[:2]), Affine(*arrays[2:])
+    expected = pointwise(np.concatenate([pointwise(x, first), skip], -1), second)
+    merged = pointwise(np.concatenate([x, skip], -1), merge_pointwise(first, second))
+    np.testing.assert_allclose(merged, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_first_and_last_block_of_the_papers_decoder_are_merged():
+    decoder = FBNetDecoder((16, 24, 32, 96, 320, 1280), rngs=nnx.Rngs(0))
+    fold_layers(decoder)
+    merge_projections(decoder)
+    assert [isinstance(block.project, Identity) for block in decoder.blocks] == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"encoder": "mixnet_s", "last_layer": "block"},
+        {"fusion": "add", "kernel": 3, "preprocessing": "torchvision"},
+        {"encoder": "mobilenet_v1", "decoder": "redweb"},
+    ],
+)
+def test_a_folded_network_is_the_same_function(options):
+    model = make_network(**options)
+    before = jax.tree.map(np.asarray, nnx.state(model))
+    folded = FoldedNet(model)
+    image = jnp.asarray(np.random.default_rng(0).uniform(0, 255, (2, 32, 64, 3)), jnp.float32)
+    expected = nnx.jit(lambda model: model(image).depth)(model)
+    depth = nnx.jit(lambda model: model(image))(folded)
+    np.testing.assert_allclose(depth, expected, rtol=0, atol=2e-5 * np.ptp(expected))
+    assert not any(isinstance(part, BatchNorm) for _, part in nnx.iter_modules(folded))
+    jax.tree.map(np.testing.assert_array_equal, before, jax.tree.map(np.asarray, nnx.state(model)))

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from mdepth_jax.errors import UserError
+from mdepth_jax.tflite.conversion import convert
+from mdepth_jax.tflite.flatbuffer import count_operators
+from mdepth_jax.tflite.interpreter import DepthInterpreter, count_partitions, load
+from mdepth_jax.tflite.quantization import LayerReport, check_float16_range, report_layers
+from mdepth_jax.tflite.verification import check, compare, predict
+from tests.tflite.networks import SIZE, make_network
+
+
+def depth_of(content, images, folder):
+    file = folder / "m.tflite"
+    file.write_bytes(content)
+    return DepthInterpreter(file)(np.stack(images))
+
+
+@pytest.fixture(scope="module")
+def reference(network, images):
+    return predict(network, images)
+
+
+@pytest.fixture(scope="module")
+def swish(images):
+    model = make_network(encoder="efficientnet_b0")
+    return model, predict(model, images)
+
+
+@pytest.fixture(scope="module")
+def int8(network, images):
+    return convert(network, *SIZE, "int8", images)
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "int8"])
+def test_integers_keep_the_order_of_depths(kind, network, content, int8, images, reference, tmp_path):
+    converted = int8 if kind == "int8" else convert(network, *SIZE, kind, images)
+    check(kind, compare(reference, depth_of(converted, images, tmp_path)))
+    assert len(converted) < 0.4 * len(content)
+    assert kind == "dynamic" or count_partitions(load(model_content=converted)) == 1
+
+
+@pytest.mark.parametrize("kind", ["float16", "int8"])
+def test_swish_and_squeeze_excite(kind, swish, images, tmp_path):
+    model, expected = swish
+    content = convert(model, *SIZE, kind, images)
+    assert count_operators(content)["QUANTIZE"] == (1 if kind == "int8" else 0)
+    assert count_partitions(load(model_content=content)) == 1
+    check(kind, compare(expected, depth_of(content, images, tmp_path)))
+
+
+def test_integers_in_and_out(network, images, int8, tmp_path):
+    content = convert(network, *SIZE, "int8", images, integer_io=True)
+    interpreter = load(model_content=content)
+    assert interpreter.get_input_details()[0]["dtype"] == interpreter.get_output_details()[0]["dtype"] == np.uint8
+    integers, floats = (depth_of(kind, images, tmp_path) for kind in (content, int8))
+    scale, _ = interpreter.get_output_details()[0]["quantization"]
+    np.testing.assert_allclose(integers, floats, rtol=0, atol=1.01 * scale)
+
+
+def test_report_of_layers(content, int8, images):
+    layers = report_layers(content, int8, images)
+    by_name = {layer.layer: layer for layer in layers}
+    assert {"encoder/stem", "encoder/blocks/12/pointwise", "decoder/blocks/4/depthwise/phase11"} <= by_name.keys()
+    mean = 127.5
+    assert (layers[0].low, layers[0].high) == (np.min(images) - mean, np.max(images) - mean)
+    assert all(0 < layer.noise < 1 for layer in layers)
+    assert by_name["encoder/stem"].noise < by_name["decoder/predict"].noise
+    first = by_name["encoder/blocks/0/depthwise"]
+    assert first.added == pytest.approx(first.noise - by_name["encoder/stem"].noise)
+
+
+def test_report_of_a_file_against_itself(content, images):
+    assert {(layer.noise, layer.added) for layer in report_layers(content, content, images[:1])} == {(0, 0)}
+
+
+@pytest.mark.parametrize("extremes", [(-1, 70000), (-70000, 1)])
+def test_overflow_in_float16(extremes):
+    layers = [LayerReport("small", -1.0, 65000.0, 0.0, 0.0), LayerReport("large", *map(float, extremes), 0.0, 0.0)]
+    check_float16_range(layers[:1])
+    with pytest.raises(UserError, match="layer large reaches 7e\\+04, beyond float16's 65504"):
+        check_float16_range(layers)

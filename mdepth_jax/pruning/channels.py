@@ -82,7 +82,7 @@ class Structure(NamedTuple):
     """What pruning has to know of a network.
 
     Attributes:
-        groups: Of channels, in the order of their first filters' paths.
+        groups: Of channels, in the order of the program.
         convolutions: In the order of the program.
         shapes: Of all variables by path.
         parameters: Paths of the trainable ones.
@@ -108,7 +108,7 @@ def find_structure(model: nnx.Module, height: int, width: int) -> Structure:
     follower = _Follower({name: variable.shape for name, variable in variables.items()})
     follower.run(program)
     return Structure(
-        tuple(follower.groups()),
+        tuple(sorted(follower.groups(), key=lambda group: follower.order(group.filters[0]))),
         tuple(follower.convolutions),
         follower.shapes,
         frozenset(name for name, variable in variables.items() if isinstance(variable, nnx.Param)),
@@ -156,13 +156,16 @@ class _Follower:
         for members in places.values():
             families.setdefault(tuple(slot for slot, _ in members), []).append([at for _, at in members])
         for slots, rows in families.items():
-            filters = tuple(
-                slot.variable for slot in dict.fromkeys(slots) if slot.axis == OUTPUT and slot.variable in self.dense
-            )
+            made_by = {slot.variable for slot in slots if slot.axis == OUTPUT and slot.variable in self.dense}
+            filters = tuple(sorted(made_by, key=self.order))
             if filters:
                 columns = {slot: [i for i, other in enumerate(slots) if other == slot] for slot in slots}
                 table = np.array(sorted(rows, key=lambda row: row[columns[Slot(filters[0], OUTPUT)][0]]))
                 yield Group(filters, {slot: table[:, chosen] for slot, chosen in columns.items()})
+
+    def order(self, kernel: str) -> int:
+        """Gives the place of a kernel's convolution in the program."""
+        return next(place for place, conv in enumerate(self.convolutions) if conv.kernel == kernel)
 
     def _follow(self, program: Any, inputs: Sequence[Labels]) -> list[Labels]:
         known = dict(zip(program.invars, inputs, strict=True))
@@ -173,8 +176,10 @@ class _Follower:
 
         for equation in program.eqns:
             arguments = [read(atom) for atom in equation.invars]
-            inner = inner_programs(equation)
-            if equation.primitive.name == "conv_general_dilated":
+            inner, name = inner_programs(equation), equation.primitive.name
+            if name == "convert_element_type" and equation.invars[0] in self.kernels:
+                self.kernels[equation.outvars[0]] = self.kernels[equation.invars[0]]
+            if name == "conv_general_dilated":
                 outputs = [self._convolve(equation, *arguments)]
             elif len(inner) == 1 and len(inner[0].invars) == len(arguments):
                 outputs = self._follow(inner[0], arguments)

@@ -19,12 +19,12 @@ from ml_collections import ConfigDict, config_flags
 from mdepth_jax import cli
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import build_model, load_pretrained, load_teacher, start_from
+from mdepth_jax.models import build_model, load_pretrained, load_teacher, load_weights, start_from
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment, report, stages
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
-from mdepth_jax.training.objective import Objective, resolve_terms
+from mdepth_jax.training.objective import make_objective
 from mdepth_jax.training.step import make_mesh, replicate
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
@@ -92,13 +92,9 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
         The trainer, at its last checkpoint if there is one, and the size of the network in words.
     """
     data, supervision = open_data(config)
-    objective = Objective(
-        resolve_terms(config.loss.terms, supervision),
-        heads=config.model.heads,
-        pool_scale=config.loss.pool_scale,
-        drop_easy=config.loss.drop_easy,
-        fixed_intermediate=config.rebalance.fixed_intermediate,
-    )
+    objective = make_objective(config, supervision)
+    if config.model.start and not config.model.widths:  # a pruned network brings its own
+        config.model.widths = load_weights(pathlib.Path(config.model.start))[1].widths
     model = build_model(config.model, rngs=nnx.Rngs(config.seed))
     if config.model.start:
         start_from(model, pathlib.Path(config.model.start))

@@ -94,7 +94,7 @@ def default_config() -> ConfigDict:
             "output_bias": 0.0,  # what an untrained network predicts on average
             "output_scale": 1.0,  # of the last layer's initial kernel, 1 is He's; small: it predicts just the bias
             "dtype": "float32",  # of the computation: "float32" | "bfloat16"
-            "widths": (),  # of a pruned network, as `widths.describe` gives them; empty: the encoder's and decoder's own
+            "widths": (),  # of a pruned network, as `widths.describe` gives them; empty: as the encoder has it
             "pretrained": "",  # encoder weights, .npz or .safetensors, see `load_pretrained`
             "start": "",  # a run directory or .safetensors of ours whose weights to start from
         }

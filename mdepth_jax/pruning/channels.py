@@ -26,9 +26,11 @@ CONSTANT, FROZEN = 0, 1  # labels of what is the same for any number of channels
 INPUT, OUTPUT = 2, 3  # axes of a kernel
 
 ELEMENTWISE = frozenset(
-    "abs add add_any and clamp convert_element_type copy div eq erf exp expm1 ge gt integer_pow is_finite le log log1p "
-    "logistic lt max min mul ne neg not or pow rsqrt select_n sign sqrt square stop_gradient sub tanh".split()
-)
+    (
+        "abs", "add", "and", "convert_element_type", "copy", "div", "exp", "ge", "gt", "integer_pow", "le", "logistic",
+        "lt", "max", "min", "mul", "ne", "neg", "or", "rsqrt", "select_n", "sqrt", "square", "sub", "tanh",
+    )
+)  # fmt: skip
 
 
 class Slot(NamedTuple):

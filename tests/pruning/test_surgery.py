@@ -18,7 +18,14 @@ from mdepth_jax.pruning.resources import count_macs
 from mdepth_jax.training.config import overlay
 
 # Place in the original's sequence, kernel size, stride, whether depthwise.
-GOLDEN_LAYERS = ((0, 3, 2, False), (3, 1, 1, False), (6, 3, 2, True), (9, 1, 1, False), (12, 5, 1, True), (15, 1, 1, False))
+GOLDEN_LAYERS = (
+    (0, 3, 2, False),
+    (3, 1, 1, False),
+    (6, 3, 2, True),
+    (9, 1, 1, False),
+    (12, 5, 1, True),
+    (15, 1, 1, False),
+)
 GOLDEN_LAST = 18
 
 
@@ -46,7 +53,12 @@ class GoldenNet(nnx.Module):
         """Variables under the names of the golden file."""
         for (place, *_), layer in zip(GOLDEN_LAYERS, self.layers, strict=True):
             yield f"{place}_weight", layer.conv.kernel
-            for name, attribute in (("weight", "scale"), ("bias", "bias"), ("running_mean", "mean"), ("running_var", "var")):
+            for name, attribute in (
+                ("weight", "scale"),
+                ("bias", "bias"),
+                ("running_mean", "mean"),
+                ("running_var", "var"),
+            ):
                 yield f"{place + 1}_{name}", getattr(layer.norm, attribute)
         yield f"{GOLDEN_LAST}_weight", self.last.kernel
         yield f"{GOLDEN_LAST}_bias", self.last.bias
@@ -79,7 +91,10 @@ def test_golden(number, golden, x64):
 
     assert resource_of(group.channels) == case["resource_before"]
     chosen = choose_width(resource_of, group.channels, float(case["constraint"]), int(case["min_feature_size"]))
-    assert chosen == (case["num_out_after"][[place for place, *_ in GOLDEN_LAYERS].index(place)], case["resource_after"])
+    assert chosen == (
+        case["num_out_after"][[place for place, *_ in GOLDEN_LAYERS].index(place)],
+        case["resource_after"],
+    )
     kept[index] = surgery.strongest(group, tensors, kept[index], chosen[0])
     np.testing.assert_array_equal(np.flatnonzero(kept[index]), case[f"kept_{place}_weight"])
 

@@ -10,7 +10,7 @@ import tabulate
 
 from mdepth_jax import plots
 from mdepth_jax.pruning.resources import count_macs, layers
-from mdepth_jax.pruning.search import Search
+from mdepth_jax.pruning.search import SUFFIX, Search
 from mdepth_jax.pruning.surgery import shapes_of
 
 
@@ -40,7 +40,7 @@ def write(search: Search) -> str:
     macs = [count_macs(search.structure, shapes) / 1e9 for shapes in (before, after)]
     height, width = search.config.data.height, search.config.data.width
     lines = [
-        f"# {search.config.name}, pruned",
+        f"# {search.config.name.removesuffix(SUFFIX)}, pruned",
         "",
         f"{search.resource.tell(history[0].resource)} -> {search.resource.tell(history[-1].resource)}; "
         f"{metric} {history[0].score:.4f} -> {history[-1].score:.4f} before the long training; "

@@ -35,6 +35,8 @@ from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.state import TrainState
 from mdepth_jax.training.step import make_eval_step, make_mesh, make_train_step, replicate, teach
 
+SUFFIX = "_pruned"  # of the run's name: the network is another
+
 
 class Search:
     """Searches, or goes on with what the directory holds; after every iteration its network lies there as a run.
@@ -117,7 +119,7 @@ class Search:
 
     def _iterate(self, interrupt: Interrupt) -> bool:
         """Does what is left of an iteration; False after an interrupt."""
-        start, *_, current = [*self.history, self.history[-1]]
+        start, current = self.history[0], self.history[-1]
         number, settings = self.iteration + 1, self.settings
         constraint = netadapt.next_constraint(current.resource, start.resource, number, settings)
         tries = netadapt.candidates(self.structure, self.kept, self.resource, constraint, settings.divisor)
@@ -151,6 +153,7 @@ class Search:
         """Writes the network so far as an ordinary run: `model.safetensors` and `config.json`."""
         config = self.config.copy_and_resolve_references()
         smaller = self.cut()
+        config.name = config.name.removesuffix(SUFFIX) + SUFFIX
         config.model.update({"heads": 0, "widths": describe(smaller), "pretrained": "", "start": ""})
         about = dict(self.about) | {
             "scores": {config.train.best_by: self.history[-1].score},

@@ -5,7 +5,7 @@ activations that are zero at zero, as all of ours are, so are their gradients, a
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +17,7 @@ from mdepth_jax.pruning.channels import OUTPUT, Group, Slot, Structure
 
 Stays = Bool[np.ndarray, "_"]  # of every channel of a group
 Kept = Sequence[Stays]  # of every group of a structure
+Model = TypeVar("Model", bound=nnx.Module)
 
 
 def keep_all(structure: Structure) -> list[Stays]:
@@ -75,7 +76,7 @@ def masks(structure: Structure, kept: Kept) -> dict[str, Bool[np.ndarray, "..."]
     return found
 
 
-def cut(model: nnx.Module, structure: Structure, kept: Kept) -> nnx.Module:
+def cut(model: Model, structure: Structure, kept: Kept) -> Model:
     """Gives a copy of a network that has the kept channels alone, in their order.
 
     Args:

@@ -7,6 +7,7 @@ from flax import nnx
 
 from mdepth_jax.models import DECODERS, ENCODERS, build_model, count_macs, count_parameters, default_config
 from mdepth_jax.models.layers import Conv, ConvNorm
+from mdepth_jax.models.widths import narrow
 from mdepth_jax.pruning.channels import OUTPUT, find_structure
 from mdepth_jax.pruning.netadapt import smallest
 from mdepth_jax.pruning.resources import make_resource
@@ -33,14 +34,20 @@ def build(**changes):
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: "-".join(network.values()))
 def test_any_channels_of_the_groups_can_go(network):
     """Built with a third of every group, the network fits together and costs what was foreseen."""
-    structure = find_structure(build(**network), HEIGHT, WIDTH)
+    model = build(**network)
+    structure = find_structure(model, HEIGHT, WIDTH)
     kept = [np.arange(group.channels) % 3 == 0 for group in structure.groups]
     shapes = shapes_of(structure, kept)
     widths = []
     for conv in structure.convolutions:
         *_, inputs, outputs = shapes[conv.kernel]
         widths.append(f"{conv.kernel.removesuffix('.kernel')} {outputs if conv.depthwise else inputs} {outputs}")
-    smaller = build(**network, widths=tuple(widths))
+
+    def make_narrow(model):
+        narrow(model, widths)
+        return model
+
+    smaller = nnx.eval_shape(make_narrow, model)
     assert count_parameters(smaller) == make_resource("params", structure).measure(shapes)
     assert count_macs(smaller, HEIGHT, WIDTH) == make_resource("macs", structure).measure(shapes)
     # A shuffle holds the outputs of its units, so that less of ShuffleNetV2 can go.

@@ -21,16 +21,16 @@ from ml_collections import ConfigDict
 from mdepth_jax import cli
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import load_teacher, load_weights
+from mdepth_jax.models import load_weights
 from mdepth_jax.pruning import netadapt, report
 from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.netadapt import Settings
 from mdepth_jax.pruning.resources import make_resource
 from mdepth_jax.pruning.search import Search
+from mdepth_jax.train import open_teacher
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment
 from mdepth_jax.training.objective import make_objective
-from mdepth_jax.training.step import make_mesh, replicate
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -114,9 +114,7 @@ def prepare(args: argparse.Namespace, overrides: dict[str, Any]) -> Search:
     netadapt.check_target(structure, resource, settings)
     data, supervision = open_data(config)
     objective = make_objective(config, supervision)
-    mesh = make_mesh()
-    run = config.teacher.run
-    teacher = load_teacher(run, lambda tree: replicate(tree, mesh)) if run else None
+    teacher = open_teacher(config)
     bind_to_workdir(args, config)
     return Search(model, structure, resource, settings, config, objective, data, teacher, about, args.workdir)
 

@@ -4,24 +4,30 @@
 
 The run directory is runs/<name of the configuration> if not given. The same command on the same directory goes on where
 it stopped. All keys with their defaults: mdepth_jax/training/config.py.
+
+Several hosts share one run directory: the same command on every one of them with
+
+    --coordinator HOST:PORT --processes N --process 0..N-1        or --coordinator auto on Cloud TPU, SLURM, Open MPI
 """
 
 import json
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import flags
 from flax import nnx
 from ml_collections import ConfigDict, config_flags
 
 from mdepth_jax import cli
-from mdepth_jax.data.loading import open_data
+from mdepth_jax.data.loading import open_data, uses_depth
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, load_pretrained, load_teacher, load_weights, start_from
+from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.training import config as configuration
-from mdepth_jax.training import environment, report, stages
+from mdepth_jax.training import environment, hosts, report, stages
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import make_objective
@@ -29,14 +35,26 @@ from mdepth_jax.training.step import make_mesh, replicate
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
+COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, or auto; for several processes.")
+PROCESSES = flags.DEFINE_integer("processes", 1, "Number of processes that train together.")
+PROCESS = flags.DEFINE_integer("process", 0, "Number of this process, from 0.")
 
 
 def main(argv: Sequence[str]) -> int:
     """Trains and reports, stage after stage if there are several; returns the exit status."""
     config, workdir = parse(argv)
+    if COORDINATOR.value:
+        hosts.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     runs = stages.runs(config, workdir)
-    for run in runs.values():
-        configuration.check(run)
+    for directory, run in runs.items():
+        try:
+            configuration.check(run)
+        except UserError as error:
+            if len(runs) == 1:
+                raise
+            raise UserError(
+                f"stage {directory.name}, whose keys are --config.stages.{directory.name}.*: {error}"
+            ) from error
     for run in list(runs.values())[1:]:
         open_data(run)  # a mistake in a later stage shows before the first one has taken days
     for directory, run in runs.items():
@@ -48,17 +66,20 @@ def main(argv: Sequence[str]) -> int:
 def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
     """Trains to the end, or to an interrupt, and tells how it went; returns whether it is finished."""
     trainer, network = prepare(config, workdir)
-    print(f"{config.name}: {network}")
-    if trainer.step:
-        print(f"Going on at step {trainer.step} of {trainer.total_steps} in {workdir}")
+    if hosts.is_first():
+        print(f"{config.name}: {network}")
+        if trainer.step:
+            print(f"Going on at step {trainer.step} of {trainer.total_steps} in {workdir}")
     start = time.monotonic()
     result = trainer.run()
-    if result.finished and result.evaluation is None:
-        print(f"{workdir} was finished before; see {workdir / 'report.md'}")
-    elif result.finished:
-        print(report.write(workdir, config, result, network, time.monotonic() - start))
-    else:
-        print(f"Stopped at step {result.step}; everything is saved. To go on: {environment.command()}")
+    if hosts.is_first():
+        if not result.finished:
+            print(f"Stopped at step {result.step}; everything is saved. To go on: {environment.command()}")
+        elif result.evaluation is None:
+            print(f"{workdir} was finished before; see {workdir / 'report.md'}")
+        else:
+            print(report.write(workdir, config, result, network, time.monotonic() - start))
+    hosts.wait_for_all(str(workdir))
     return result.finished
 
 
@@ -77,7 +98,8 @@ def parse(argv: Sequence[str]) -> tuple[ConfigDict, pathlib.Path]:
         name = config and config.name  # a file that could not be loaded shows when it is used
     except (flags.Error, AttributeError, KeyError, OSError) as error:
         message = [line.strip() for line in str(error).strip("\"'").split("\\n")[-1].splitlines() if line.strip()]
-        raise UserError(f"{message[-1]} (see --help)") from error
+        mistake = message[-1] if " " in message[-1] else f"there is no key {message[-1]!r}"
+        raise UserError(f"{mistake} (see --help)") from error
     if config is None:
         raise UserError("--config is missing; try --config configs/kd.py")
     if rest:
@@ -101,14 +123,24 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     elif config.model.pretrained:
         load_pretrained(model, pathlib.Path(config.model.pretrained))
     network = report.describe_network(model, config.data.height, config.data.width)
-    mesh = make_mesh()
-    run = config.teacher.run
-    teacher = load_teacher(run, lambda tree: replicate(tree, mesh)) if run else None
     has_adversary = "holistic" in objective.terms
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1)) if has_adversary else None
-    trainer = Trainer(config, workdir, model, objective, data, teacher, adversary)
-    (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
+    trainer = Trainer(config, workdir, model, objective, data, open_teacher(config), adversary)
+    if hosts.is_first():
+        (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
     return trainer, network
+
+
+def open_teacher(config: ConfigDict) -> Callable[[Any], Prediction] | None:
+    """Puts the teacher of a configuration on all devices; None if it has none.
+
+    Raises:
+        UserError: As `load_teacher`.
+    """
+    run, mesh = config.teacher.run, make_mesh()
+    has_maps = config.teacher.maps or uses_depth(config)
+    log = config.data.log if has_maps else None
+    return load_teacher(run, lambda tree: replicate(tree, mesh), log=log) if run else None
 
 
 if __name__ == "__main__":

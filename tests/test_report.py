@@ -91,6 +91,9 @@ def test_an_evaluation_names_its_metric(tmp_path):
     (run / "evaluations" / "nyu.json").write_text(json.dumps({"rmse": 1.25}))
     with pytest.raises(UserError, match=r"nyu\.json: name the file after the metric"):
         study.read_run(run)
+    (run / "evaluations" / "nyu.json").write_text('{"rmse": 1.')
+    with pytest.raises(UserError, match=r"nyu\.json: not whole .*; make it anew"):
+        study.read_run(run)
 
 
 def test_a_folder_without_evaluations(tmp_path):

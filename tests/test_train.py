@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -106,6 +107,31 @@ def assert_same_checkpoints(left, right, step):
         np.testing.assert_array_equal(one[name], other[name])
 
 
+@pytest.mark.slow
+def test_two_processes_train_as_two_devices_of_one(tmp_path):
+    """Real processes, each with one device; the first one alone writes the run directory."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    flags = ["--config.train.epochs=1", "--workdir"]
+    together = ["--coordinator", f"localhost:{port}", "--processes", "2", "--process"]
+    processes = [
+        subprocess.Popen(command(*flags, str(tmp_path / "two"), *together, str(index)), cwd=ROOT, env=ENVIRONMENT,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for index in range(2)
+    ]  # fmt: skip
+    outputs = [process.communicate(timeout=600) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "WHDR" in outputs[0][0]
+    assert "WHDR" not in outputs[1][0]
+    one = subprocess.run(command(*flags, str(tmp_path / "one")), cwd=ROOT, capture_output=True, timeout=600)
+    assert one.returncode == 0, one.stderr
+    for found, expected in zip(deterministic(tmp_path / "two"), deterministic(tmp_path / "one"), strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+    environment = json.loads((tmp_path / "two" / "environment.json").read_text())
+    assert environment["processes"] == len(environment["devices"]) == 2
+
+
 STAGES = """
 from mdepth_jax.training.stages import load_file, staged
 
@@ -156,6 +182,10 @@ def test_stages_run_in_order_and_go_on_where_they_were_stopped(tmp_path):
         (["--config.model.pretrained=nowhere.npz"], "nowhere.npz"),
         (["stray"], "'stray' is no flag"),
         (["--konfig.seed=1"], "konfig"),
+        (
+            ["--coordinator=localhost:1", "--processes=2", "--process=2"],
+            "--process is 2; with --processes=2 give 0 to 1",
+        ),
         (["--config", "nothing.py"], "nothing.py"),
     ],
 )

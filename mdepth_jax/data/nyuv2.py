@@ -17,7 +17,7 @@ from mdepth_jax.data.frames import Frame
 from mdepth_jax.data.hdf5 import find_dataset, open_hdf5
 from mdepth_jax.data.images import encode, read_bytes
 from mdepth_jax.data.pairs import NO_PAIRS
-from mdepth_jax.data.records import RawSource
+from mdepth_jax.data.records import RawSource, check_split
 from mdepth_jax.data.sources import Maps
 from mdepth_jax.data.types import Example
 from mdepth_jax.errors import UserError
@@ -111,10 +111,7 @@ class TfdsNyuv2:
 
     def __init__(self, directory: Path, split: str, *, maps: Maps):
         builder = tfds.builder_from_directory(directory)
-        if split.split("[")[0] not in builder.info.splits:
-            raise UserError(
-                f"{directory}: holds no split {split!r}; choose one of {', '.join(sorted(builder.info.splits))}"
-            )
+        check_split(builder, split)
         if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
             raise UserError(
                 f"{directory}: has no random access; prepare it by `tfds build nyu_depth_v2 --file_format=array_record`"

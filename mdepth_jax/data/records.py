@@ -207,10 +207,7 @@ class Records:
 
     def __init__(self, directory: Path, split: str, *, maps: Maps = NO_MAPS):
         builder = tfds.builder_from_directory(directory)
-        splits = ", ".join(sorted(builder.info.splits))
-        whole = split.split("[")[0]
-        if whole not in builder.info.splits:
-            raise UserError(f"{directory}: holds no split {split!r}; choose one of {splits}")
+        whole = check_split(builder, split)
         metadata = builder.info.metadata[whole]
         for key, folder in MAP_FOLDERS.items():
             if getattr(maps, key) is not None and key not in metadata["maps"]:
@@ -230,3 +227,20 @@ class Records:
         raw = self._records[index]
         raw["name"] = raw["name"].decode()
         return decode(raw, f"{self._where}[{index}]", self.maps)
+
+
+def check_split(builder: tfds.core.DatasetBuilder, split: str) -> str:
+    """Gives the name of the whole split that `split`, such as `train[:90%]`, is a part of.
+
+    Raises:
+        UserError: There is no such split, or the part is not written as TFDS reads it.
+    """
+    whole = split.split("[")[0]
+    splits = builder.info.splits
+    if whole not in splits:
+        raise UserError(f"{builder.data_dir}: holds no split {split!r}; choose one of {', '.join(sorted(splits))}")
+    try:
+        tfds.core.ReadInstruction.from_spec(split).to_absolute(splits)
+    except (ValueError, AssertionError) as error:
+        raise UserError(f"{builder.data_dir}: {split!r} is no part of a split; write {whole}[:90%]") from error
+    return whole

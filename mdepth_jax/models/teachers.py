@@ -10,6 +10,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
+from mdepth_jax.errors import UserError
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 from mdepth_jax.models.pretrained import assign_tensors, named_variables, read_tensors
 from mdepth_jax.models.weights import load_weights
@@ -56,21 +57,30 @@ def load_encdecresnet(path: str | os.PathLike) -> DepthNet:
     return model
 
 
-def load_teacher(run: str, place: Callable[[Any], Any] = lambda tree: tree) -> Callable[[Any], Prediction]:
+def load_teacher(
+    run: str, place: Callable[[Any], Any] = lambda tree: tree, *, log: float | None = None
+) -> Callable[[Any], Prediction]:
     """Makes a jitted teacher of a trained network.
 
     Args:
         run: A name of `TEACHERS`, a run directory, a `.safetensors` file, or the published EncDecResNet as `.npz`.
         place: Puts the weights where they belong, e.g. on every device of a mesh.
+        log: The `data.log` of the student, whose depth has to be in the teacher's unit; None where it need not.
 
     Returns:
         The function image `[B, H, W, 3]`, uint8 RGB -> `Prediction`; no gradient is ever taken through it.
 
     Raises:
-        UserError: As `load_weights` or `load_encdecresnet`.
+        UserError: As `load_weights` or `load_encdecresnet`, or if the units differ.
     """
     path = TEACHERS.get(run, pathlib.Path(run))
-    model = load_encdecresnet(path) if path.suffix == ".npz" else load_weights(path)[0]
+    if path.suffix == ".npz":
+        model = load_encdecresnet(path)
+    else:
+        model, _, about = load_weights(path)
+        own = about["config"]["data"].get("log", 0.0) if "config" in about else log
+        if log is not None and log != own:
+            raise UserError(f"{path}: the teacher was trained with data.log={own}; set --config.data.log={own}")
     graph, variables = nnx.split(model)
     variables = place(variables)
 

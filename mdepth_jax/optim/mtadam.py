@@ -4,23 +4,28 @@ Source: Malkiel and Wolf, "MTAdam: Automatic balancing of multiple training loss
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 _SMALLEST_NORM = 1e-10  # The original's: a gradient below counts as none.
 
 
 class MTAdamState(NamedTuple):
-    """State of `mtadam`; the trees have the structure of the parameters and their float types."""
+    """State of `mtadam`.
+
+    All tensors lie one after another in a row for each loss, in JAX's default float type: what is done to them
+    compiles once, not for each.
+    """
 
     step: jax.Array  # shape=(), dtype=jnp.int32: steps done
     counts: jax.Array  # shape=(losses,), dtype=jnp.int32: steps in which the gradient of a loss was finite
-    norms: Any  # shape=(losses,) each: running norms of the gradients
-    mu: Any  # shape=(losses, *parameter): first moments
-    nu: Any  # shape=(losses, *parameter): second moments
+    norms: jax.Array  # shape=(losses, tensors): running norms of the gradients
+    mu: jax.Array  # shape=(losses, elements): first moments
+    nu: jax.Array  # shape=(losses, elements): second moments
 
 
 def mtadam(
@@ -73,15 +78,13 @@ def mtadam(
     rank_of_each = [ranks[name] for name in names]
 
     def init_fn(params: optax.Params) -> MTAdamState:
-        def zeros(param: jax.Array) -> jax.Array:
-            return jnp.zeros((len(names), *param.shape), param.dtype)
-
+        tensors, elements = len(jax.tree.leaves(params)), optax.tree.size(params)
         return MTAdamState(
             step=jnp.zeros((), jnp.int32),
             counts=jnp.zeros(len(names), jnp.int32),
-            norms=jax.tree.map(lambda param: jnp.zeros(len(names), param.dtype), params),
-            mu=jax.tree.map(zeros, params),
-            nu=jax.tree.map(zeros, params),
+            norms=jnp.zeros((len(names), tensors)),
+            mu=jnp.zeros((len(names), elements)),
+            nu=jnp.zeros((len(names), elements)),
         )
 
     def update_fn(
@@ -97,51 +100,51 @@ def mtadam(
             raise ValueError(f"loss_gradients must name {sorted(names)}, got {sorted(loss_gradients)}")
         if weight_decay and params is None:
             raise ValueError("weight_decay needs the params in update")
-        gradients = jax.tree.map(lambda *parts: jnp.stack(parts), *(loss_gradients[name] for name in names))
-        sizes = jax.tree.map(_norms, gradients)
-        is_finite = jnp.all(jnp.stack([jnp.isfinite(size) for size in jax.tree.leaves(sizes)]), axis=0)
-
-        def keep_finite(new: jax.Array, old: jax.Array) -> jax.Array:
-            return jnp.where(_column(is_finite, new), new, old)
-
-        def average_norm(norm: jax.Array, size: jax.Array) -> jax.Array:
-            return keep_finite(jnp.where(state.counts == 0, size, b3 * norm + (1 - b3) * size), norm)
-
-        def balance(gradient: jax.Array, norm: jax.Array, param: jax.Array | None = None) -> jax.Array:
-            scaled = gradient * _column(_factors(norm, jnp.asarray(rank_of_each, norm.dtype)), gradient)
-            return scaled if param is None else scaled + weight_decay * param[None]
-
-        norms = jax.tree.map(average_norm, state.norms, sizes)
-        balanced = jax.tree.map(balance, gradients, norms, *([params] if weight_decay else []))
-        mu = jax.tree.map(lambda m, g: keep_finite(b1 * m + (1 - b1) * g, m), state.mu, balanced)
-        nu = jax.tree.map(lambda v, g: keep_finite(b2 * v + (1 - b2) * jnp.square(g), v), state.nu, balanced)
-        counts = keep_finite(state.counts + 1, state.counts)
-        rate = learning_rate(state.step) if callable(learning_rate) else learning_rate
-
-        def step(m: jax.Array, v: jax.Array) -> jax.Array:
-            # A loss that was never finite divides by 0, and is left out like all that are not finite now.
-            mean = m / _column(1 - b1 ** counts.astype(m.dtype), m)
-            deviation = jnp.sqrt(v) / _column(jnp.sqrt(1 - b2 ** counts.astype(v.dtype)), v) + eps
-            total = jnp.sum(mean, axis=0, where=_column(is_finite, mean))
-            largest = jnp.max(deviation, axis=0, where=_column(is_finite, mean), initial=0)
-            return -jnp.asarray(rate, m.dtype) * jnp.where(jnp.any(is_finite), total / largest, 0)
-
-        state = MTAdamState(optax.safe_increment(state.step), counts, norms, mu, nu)
-        return jax.tree.map(step, mu, nu), state
+        dtype = state.mu.dtype
+        tensors = [
+            jnp.stack([part.ravel().astype(dtype) for part in parts])
+            for parts in zip(*(jax.tree.leaves(loss_gradients[name]) for name in names), strict=True)
+        ]
+        sizes = jnp.stack([jnp.sqrt(jnp.sum(jnp.square(tensor), axis=1)) for tensor in tensors], axis=1)
+        is_finite = jnp.all(jnp.isfinite(sizes), axis=1, keepdims=True)
+        counts = state.counts[:, None]
+        averages = jnp.where(counts == 0, sizes, b3 * state.norms + (1 - b3) * sizes)
+        norms = jnp.where(is_finite, averages, state.norms)
+        factors = _factors(norms, jnp.asarray(rank_of_each, dtype)[:, None])
+        gradients = jnp.concatenate([tensor * factors[:, i, None] for i, tensor in enumerate(tensors)], axis=1)
+        if weight_decay:
+            gradients += weight_decay * _ravel(params, dtype)[None]
+        mu = jnp.where(is_finite, b1 * state.mu + (1 - b1) * gradients, state.mu)
+        nu = jnp.where(is_finite, b2 * state.nu + (1 - b2) * jnp.square(gradients), state.nu)
+        counts += is_finite.astype(counts.dtype)
+        # A loss that was never finite divides by 0, and is left out like all that are not finite now.
+        mean = mu / (1 - b1 ** counts.astype(dtype))
+        deviation = jnp.sqrt(nu) / jnp.sqrt(1 - b2 ** counts.astype(dtype)) + eps
+        total = jnp.sum(mean, axis=0, where=is_finite)
+        largest = jnp.max(deviation, axis=0, where=is_finite, initial=0)
+        rate = jnp.asarray(learning_rate(state.step) if callable(learning_rate) else learning_rate, dtype)
+        step = -rate * jnp.where(jnp.any(is_finite), total / largest, 0)
+        state = MTAdamState(optax.safe_increment(state.step), counts[:, 0], norms, mu, nu)
+        return _unravel(step, loss_gradients[names[0]]), state
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
 
 
-def _norms(gradient: jax.Array) -> jax.Array:
-    return jnp.sqrt(jnp.sum(jnp.square(gradient), axis=range(1, gradient.ndim)))
+def _ravel(tree: optax.Params, dtype: jnp.dtype) -> jax.Array:
+    """Lays all tensors one after another."""
+    return jnp.concatenate([leaf.ravel().astype(dtype) for leaf in jax.tree.leaves(tree)])
+
+
+def _unravel(row: jax.Array, like: optax.Params) -> optax.Params:
+    """The inverse of `_ravel`, with the shapes and types of `like`."""
+    leaves, structure = jax.tree.flatten(like)
+    ends = np.cumsum([leaf.size for leaf in leaves])
+    parts = zip(jnp.split(row, ends[:-1]), leaves, strict=True)
+    return jax.tree.unflatten(structure, [part.reshape(leaf.shape).astype(leaf.dtype) for part, leaf in parts])
 
 
 def _factors(norms: jax.Array, ranks: jax.Array) -> jax.Array:
-    """What brings every norm that does not vanish to the first of them, times the rank."""
+    """What brings every norm of a tensor that does not vanish to the first of them, times the rank."""
     is_present = norms > _SMALLEST_NORM
-    return jnp.where(is_present, ranks * norms[jnp.argmax(is_present)] / norms, 1)
-
-
-def _column(values: jax.Array, like: jax.Array) -> jax.Array:
-    """Spreads one value for each loss over the tensors of `like`, `(losses, ...)`."""
-    return values.reshape(-1, *[1] * (like.ndim - 1))
+    anchor = jnp.take_along_axis(norms, jnp.argmax(is_present, axis=0, keepdims=True), axis=0)
+    return jnp.where(is_present, ranks * anchor / norms, 1)

@@ -25,11 +25,11 @@ from mdepth_jax.pruning import netadapt, surgery
 from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.netadapt import Candidate, Proposal, Settings
 from mdepth_jax.pruning.resources import Resource
-from mdepth_jax.training import environment
+from mdepth_jax.training import environment, hosts
 from mdepth_jax.training import state as states
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.evaluation import evaluate
-from mdepth_jax.training.interrupt import Interrupt, any_host
+from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import append, read_lines, rewrite
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.state import TrainState
@@ -136,7 +136,7 @@ class Search:
                 left = proposal.seconds * (len(tries) - bar.n - 1 + len(tries) * more)
                 bar.set_postfix_str(f"about {left / 60:.0f} min left in all", refresh=False)
                 bar.update()
-                if any_host(interrupt.requested):
+                if hosts.any_host(interrupt.requested):
                     return False
         chosen = netadapt.choose([p for p in self.proposals if p.iteration == number], current)
         if chosen is None:

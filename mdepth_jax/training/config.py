@@ -199,10 +199,15 @@ def check(config: ConfigDict) -> None:
         raise UserError("config.loss.terms: 'mannequin' compares logarithms of depth; set config.data.log=1.0")
 
 
-def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
+def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool = True) -> None:
     """Writes the configuration into a new run directory, or checks that it is the one written there.
 
     Where the weights came from at the start (`model.start`) may have moved since.
+
+    Args:
+        config: The whole configuration.
+        workdir: The run directory.
+        writes: False on all hosts but one.
 
     Raises:
         UserError: If the directory belongs to another configuration, naming the first keys that differ.
@@ -215,9 +220,11 @@ def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
                 f"{workdir} belongs to a run with another configuration ({'; '.join(differing[:3])}); "
                 "choose another --workdir, or give the same configuration to continue that run"
             )
-        return
-    workdir.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    elif writes:
+        workdir.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+        temporary.replace(path)
 
 
 def load(workdir: pathlib.Path) -> ConfigDict:

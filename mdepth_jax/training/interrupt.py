@@ -3,10 +3,6 @@
 import signal
 import types
 
-import jax
-import numpy as np
-from jax.experimental import multihost_utils
-
 
 class Interrupt:
     """While it is entered, SIGTERM and the first Ctrl-C ask for a stop instead of killing the process."""
@@ -30,10 +26,3 @@ class Interrupt:
     def _restore(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-
-
-def any_host(flag: bool) -> bool:
-    """Says whether the flag is set on any host, so that all of them decide alike."""
-    if jax.process_count() == 1:
-        return flag
-    return bool(multihost_utils.process_allgather(np.asarray(flag)).any())

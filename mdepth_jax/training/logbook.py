@@ -19,22 +19,27 @@ class Logbook:
         workdir: The run directory.
         step: Where the run starts or goes on.
         total_steps: Where it ends.
+        writes: False on all hosts but one: the records are kept in memory, nothing is written or shown.
     """
 
-    def __init__(self, workdir: pathlib.Path, step: int, total_steps: int) -> None:
-        self.path = workdir / "metrics.jsonl"
+    def __init__(self, workdir: pathlib.Path, step: int, total_steps: int, *, writes: bool = True) -> None:
+        self.path, self.writes = workdir / "metrics.jsonl", writes
         self.records = [record for record in read(workdir) if record["step"] <= step]
-        rewrite(self.path, self.records)
-        self._events = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
         self._bar = tqdm.tqdm(
-            total=total_steps, initial=step, unit="step", dynamic_ncols=True, smoothing=0.1,
+            total=total_steps, initial=step, unit="step", dynamic_ncols=True, smoothing=0.1, disable=not writes,
             mininterval=0.5 if sys.stderr.isatty() else 15.0,
         )  # fmt: skip
+        if not writes:
+            return
+        rewrite(self.path, self.records)
+        self._events = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
         """Appends one record; keys become TensorBoard tags."""
         record = {"step": step, **scalars}
         self.records.append(record)
+        if not self.writes:
+            return
         append(self.path, record)
         for key, value in scalars.items():
             self._events.add_scalar(key, value, step)
@@ -50,13 +55,15 @@ class Logbook:
 
     def say(self, message: str) -> None:
         """Prints a line above the progress bar."""
-        self._bar.write(message, file=sys.stdout)
-        sys.stdout.flush()
+        if self.writes:
+            self._bar.write(message, file=sys.stdout)
+            sys.stdout.flush()
 
     def close(self) -> None:
         """Flushes everything."""
         self._bar.close()
-        self._events.close()
+        if self.writes:
+            self._events.close()
 
 
 def read(workdir: pathlib.Path) -> list[dict[str, Any]]:

@@ -20,12 +20,12 @@ from mdepth_jax.models import DepthNet
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.models.weights import save_weights
 from mdepth_jax.training import config as configuration
-from mdepth_jax.training import environment
+from mdepth_jax.training import environment, hosts
 from mdepth_jax.training import state as states
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.evaluation import Evaluation, evaluate
-from mdepth_jax.training.interrupt import Interrupt, any_host
+from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import Logbook
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.step import (
@@ -72,6 +72,8 @@ class Trainer:
         teacher: Gives depth and features of a batch of images on the devices; None for none.
         adversary: The discriminator of the holistic term; None without that term.
 
+    On several hosts every one of them makes a `Trainer` on one shared run directory, which the first one writes.
+
     Raises:
         UserError: If the batch does not divide among the devices, or the run directory belongs to another
             configuration or network.
@@ -94,7 +96,7 @@ class Trainer:
                 f"config.data.batch_size is {config.data.batch_size}, which {self.mesh.size} devices cannot share "
                 f"equally; give a multiple of {self.mesh.size}"
             )
-        configuration.bind_to_workdir(config, workdir)
+        configuration.bind_to_workdir(config, workdir, writes=hosts.is_first())
         epochs, steps_per_epoch = config.train.epochs, data.steps_per_epoch
         self.total_steps = epochs * steps_per_epoch
         self.schedule = states.make_schedule(config.optim, steps_per_epoch, epochs)
@@ -109,7 +111,7 @@ class Trainer:
             self.graph, optimizer, objective, adversary, gradient_per_loss=config.optim.optimizer == "mtadam"
         )
         self.eval_step = make_eval_step(self.graph)
-        self.book = Logbook(workdir, self.step, self.total_steps)
+        self.book = Logbook(workdir, self.step, self.total_steps, writes=hosts.is_first())
         self.evaluation: Evaluation | None = None
         self._best_by = f"eval/{config.train.best_by}"
         self._events = event_steps(steps_per_epoch, config.train.evaluations_per_epoch)
@@ -138,9 +140,9 @@ class Trainer:
                     continue
                 self._close_window(window, clock)
                 window, clock = [], Clock()
-                stop = any_host(interrupt.requested)
+                stop = hosts.any_host(interrupt.requested)
                 score = self._evaluate() if due and not stop else None
-                elapsed = any_host(time.monotonic() - saved_at > 60 * self.config.train.save_minutes)
+                elapsed = hosts.any_host(time.monotonic() - saved_at > 60 * self.config.train.save_minutes)
                 if due or stop or elapsed:
                     self.checkpoints.save(self.state, score)
                     saved_at = time.monotonic()
@@ -209,18 +211,16 @@ class Trainer:
         epoch = self.step / self.data.steps_per_epoch
         told = ", ".join(f"{name} {score:.4f}" for name, score in result.scores.items())
         self.book.say(f"epoch {epoch:.4g}, step {self.step}: {told} (n = {result.total} pairs, {result.maps} maps)")
-        if jax.process_index() == 0:
+        if result.references is None and self.teacher is not None:
+            images = shard_batch({"image": result.images}, self.mesh)["image"]
+            result = result._replace(references=local_rows(self.teacher(images).depth))
+        if hosts.is_first():
             self._write_products(result, better=scores[self._best_by] < best)
         return scores[self._best_by]
 
     def _write_products(self, result: Evaluation, better: bool) -> None:
-        images = result.images[:GRID_ROWS]
-        references = result.references
-        if references is None and self.teacher is not None:
-            references = local_rows(self.teacher(shard_batch({"image": result.images}, self.mesh)["image"]).depth)
-        grid = plots.prediction_grid(
-            images, result.predictions[:GRID_ROWS], None if references is None else references[:GRID_ROWS]
-        )
+        references = None if result.references is None else result.references[:GRID_ROWS]
+        grid = plots.prediction_grid(result.images[:GRID_ROWS], result.predictions[:GRID_ROWS], references)
         PIL.Image.fromarray(grid).save(self.workdir / "predictions.png")
         self.book.image(self.step, "predictions", grid)
         plots.save_curves(self.workdir / "curves.png", self.book.records)

@@ -58,6 +58,9 @@ def test_records_equal_the_folder(folder, tmp_path):
 
 def test_records_name_what_is_missing(folder, tmp_path):
     prepare(Pairs(data_dir=tmp_path / "out", file_format="array_record"), folder)
+    for part in ("train[:95", "train[:x%]"):
+        with pytest.raises(UserError, match=r"is no part of a split; write train\[:90%\]"):
+            open_source(tmp_path / "out", part)
     with pytest.raises(UserError, match="no split 'val'; choose one of test, train"):
         open_source(tmp_path / "out", "val")
     with pytest.raises(UserError, match="'test' was prepared without maps in 'depth'"):

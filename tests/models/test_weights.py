@@ -1,3 +1,4 @@
+import json
 import pickle
 
 import jax
@@ -128,6 +129,16 @@ def test_a_teacher_gives_depth_and_features(model, saved):
     expected = model(jnp.asarray(IMAGE))
     np.testing.assert_allclose(prediction.depth, expected.depth, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(prediction.features, expected.features, rtol=1e-5, atol=1e-5)
+
+
+def test_a_teacher_of_another_unit(saved):
+    def tell_its_unit(header, tensors):
+        header["about"] = json.dumps({"config": {"data": {"log": 4.0}}})
+
+    edit(saved, tell_its_unit)
+    load_teacher(str(saved), log=4.0)
+    with pytest.raises(UserError, match=r"trained with data\.log=4\.0; set --config\.data\.log=4\.0"):
+        load_teacher(str(saved), log=0.0)
 
 
 def test_the_embedded_teacher():

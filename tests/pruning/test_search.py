@@ -104,6 +104,6 @@ def outcome(directory):
 def test_an_interrupt_ends_it_after_the_proposal(whole, tmp_path, monkeypatch):
     search, _ = whole
     stopped = make_search(tmp_path)
-    monkeypatch.setattr("mdepth_jax.pruning.search.any_host", lambda flag: True)
+    monkeypatch.setattr("mdepth_jax.training.hosts.any_host", lambda flag: True)
     assert not stopped.run()
     assert outcome(tmp_path) == outcome(search.workdir)[:2]

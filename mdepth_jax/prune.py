@@ -4,9 +4,10 @@ python -m mdepth_jax.prune --model RUN --target_params 1.9e6 --workdir DIR [--co
 python -m mdepth_jax.prune --model RUN --target_macs 2.5e8 --workdir DIR
 python -m mdepth_jax.prune --model RUN --target_latency_ms 40 --latency_table FILE.csv --workdir DIR
 
-Data, losses and held-out set are the run's own; --config.key=value replaces a key of its configuration, such as
---config.data.root=DIR. DIR becomes an ordinary run of the narrower network; the last lines say how to train it on. The
-same command on the same directory goes on where it was stopped.
+Data, losses and held-out set are the run's own; --config.key=value replaces a key of its configuration:
+--config.data.root=DIR where its data have moved, --config.data.eval=SPLIT to choose by other images than those that
+judge the result. DIR becomes an ordinary run of the narrower network; the last lines say how to train it on. The same
+command on the same directory goes on where it was stopped.
 """
 
 import argparse

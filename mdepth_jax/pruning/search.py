@@ -97,9 +97,9 @@ class Search:
         """All channels of the network at the start."""
         return surgery.keep_all(self.structure)
 
-    def seconds_of(self, iteration: int) -> float:
-        """Gives the seconds that the proposals of an iteration took."""
-        return sum(proposal.seconds for proposal in self.proposals if proposal.iteration == iteration)
+    def proposals_of(self, iteration: int) -> list[Proposal]:
+        """Gives what an iteration has tried so far."""
+        return [proposal for proposal in self.proposals if proposal.iteration == iteration]
 
     @property
     def history(self) -> list[Proposal]:
@@ -125,7 +125,7 @@ class Search:
         tries = netadapt.candidates(self.structure, self.kept, self.resource, constraint, settings.divisor)
         batches = itertools.islice(self.data.train(self.iteration * settings.short_steps), settings.short_steps)
         taught = [teach(batch, self.mesh, self.teacher) for batch in batches]
-        done = {proposal.group for proposal in self.proposals if proposal.iteration == number}
+        done = {proposal.group for proposal in self.proposals_of(number)}
         more = netadapt.iterations_left(constraint, start.resource, number, settings)
         title = f"iteration {number} of about {number + more}, {self._tell(current)}"
         with tqdm.tqdm(total=len(tries), initial=len(done), desc=title, unit="proposal", dynamic_ncols=True) as bar:
@@ -138,7 +138,7 @@ class Search:
                 bar.update()
                 if hosts.any_host(interrupt.requested):
                     return False
-        chosen = netadapt.choose([p for p in self.proposals if p.iteration == number], current)
+        chosen = netadapt.choose(self.proposals_of(number), current)
         if chosen is None:
             raise UserError(f"no group of channels can be narrowed any more at {self._tell(current)}")
         self.kept = self._narrow(chosen)

@@ -54,7 +54,7 @@ def test_it_narrows_until_the_target_is_met(whole):
     assert resources[0] == start > TARGET
     assert resources[-1] == count_parameters(search.cut()) <= TARGET < resources[-2]
     for choice in search.history[1:]:
-        tried = [proposal for proposal in search.proposals if proposal.iteration == choice.iteration]
+        tried = search.proposals_of(choice.iteration)
         assert len(tried) > 1
         assert choice in tried
 
@@ -72,7 +72,7 @@ class Killed(BaseException):
 def test_a_killed_search_gives_what_an_unbroken_one_does(whole, tmp_path, monkeypatch):
     """Killed in the first iteration and in the second."""
     search, _ = whole
-    second = 1 + sum(proposal.iteration == 1 for proposal in search.proposals) + 1  # its second proposal
+    second = 1 + len(search.proposals_of(1)) + 1  # its second proposal
     original, calls = Search._try, []
 
     def try_until_killed(self, candidate, batches):

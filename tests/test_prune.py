@@ -97,6 +97,13 @@ def test_it_trains_on_with_the_command_that_is_printed(pruned, tmp_path):
         np.testing.assert_array_equal(named_tensors(started)[name], variable)
 
 
+def test_a_pruned_run_can_be_pruned_again(pruned, tmp_path):
+    search = prune.prepare(*prune.parse(flags(pruned[0], tmp_path / "again", target="300e3")))
+    model, config, _ = load_weights(pruned[0])
+    assert search.resource.measure(search.structure.shapes) == count_parameters(model)
+    assert search.config.model.widths == config.widths
+
+
 def test_a_start_brings_its_widths(run, pruned, tmp_path):
     workdir, _ = pruned
     config = configuration.load(run)

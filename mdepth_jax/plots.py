@@ -112,6 +112,25 @@ def save_tradeoff(path: pathlib.Path, groups: Mapping[str, Sequence[Point]]) -> 
     figure.savefig(path, dpi=130)
 
 
+def save_search(path: pathlib.Path, points: Sequence[tuple[float, float]], resource: str, metric: str) -> None:
+    """Draws the score over the resource, iteration by iteration of a pruning, into a PNG.
+
+    Args:
+        path: The file to write.
+        points: Resource and score of the network at the start and after every iteration.
+        resource: Name of the horizontal axis.
+        metric: Name of the vertical axis.
+    """
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    axis.plot(*zip(*points, strict=True), marker=".")
+    axis.set(xlabel=resource, ylabel=metric)
+    axis.invert_xaxis()
+    axis.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+
+
 def save_weights(path: pathlib.Path, runs: Mapping[str, Sequence[dict[str, Any]]]) -> None:
     """Draws the weights of the losses over the steps into a PNG, a panel for each run.
 

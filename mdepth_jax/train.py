@@ -14,7 +14,8 @@ import json
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import flags
 from flax import nnx
@@ -23,12 +24,13 @@ from ml_collections import ConfigDict, config_flags
 from mdepth_jax import cli
 from mdepth_jax.data.loading import open_data, uses_depth
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import build_model, load_pretrained, load_teacher, start_from
+from mdepth_jax.models import build_model, load_pretrained, load_teacher, load_weights, start_from
+from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment, hosts, report, stages
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
-from mdepth_jax.training.objective import Objective, resolve_terms
+from mdepth_jax.training.objective import make_objective
 from mdepth_jax.training.step import make_mesh, replicate
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
@@ -112,30 +114,33 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
         The trainer, at its last checkpoint if there is one, and the size of the network in words.
     """
     data, supervision = open_data(config)
-    objective = Objective(
-        resolve_terms(config.loss.terms, supervision),
-        heads=config.model.heads,
-        pool_scale=config.loss.pool_scale,
-        drop_easy=config.loss.drop_easy,
-        fixed_intermediate=config.rebalance.fixed_intermediate,
-    )
+    objective = make_objective(config, supervision)
+    if config.model.start and not config.model.widths:  # a pruned network brings its own
+        config.model.widths = load_weights(pathlib.Path(config.model.start))[1].widths
     model = build_model(config.model, rngs=nnx.Rngs(config.seed))
     if config.model.start:
         start_from(model, pathlib.Path(config.model.start))
     elif config.model.pretrained:
         load_pretrained(model, config.model.pretrained)
     network = report.describe_network(model, config.data.height, config.data.width)
-    mesh = make_mesh()
-    run = config.teacher.run
-    has_maps = config.teacher.maps or uses_depth(config)
-    log = config.data.log if has_maps else None
-    teacher = load_teacher(run, lambda tree: replicate(tree, mesh), log=log) if run else None
     has_adversary = "holistic" in objective.terms
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1)) if has_adversary else None
-    trainer = Trainer(config, workdir, model, objective, data, teacher, adversary)
+    trainer = Trainer(config, workdir, model, objective, data, open_teacher(config), adversary)
     if hosts.is_first():
         (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
     return trainer, network
+
+
+def open_teacher(config: ConfigDict) -> Callable[[Any], Prediction] | None:
+    """Puts the teacher of a configuration on all devices; None if it has none.
+
+    Raises:
+        UserError: As `load_teacher`.
+    """
+    run, mesh = config.teacher.run, make_mesh()
+    has_maps = config.teacher.maps or uses_depth(config)
+    log = config.data.log if has_maps else None
+    return load_teacher(run, lambda tree: replicate(tree, mesh), log=log) if run else None
 
 
 if __name__ == "__main__":

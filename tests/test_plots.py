@@ -39,3 +39,9 @@ def test_save_curves(tmp_path):
         assert picture.size[0] > 1000
     plots.save_curves(tmp_path / "nothing.png", [])
     assert (tmp_path / "nothing.png").exists()
+
+
+def test_save_search(tmp_path):
+    plots.save_search(tmp_path / "tradeoff.png", [(3e6, 0.12), (2e6, 0.13)], "params", "whdr")
+    with PIL.Image.open(tmp_path / "tradeoff.png") as picture:
+        assert picture.size[0] > 500

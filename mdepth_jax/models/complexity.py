@@ -33,7 +33,7 @@ def count_macs(model: nnx.Module, height: int, width: int) -> int:
 def count_macs_of(module: nnx.Module, inputs: Any) -> int:
     """As `count_macs`, for any module and its one argument, arrays or their shapes."""
     total = 0
-    for equation in _equations(_trace(module, inputs)):
+    for equation in _equations(trace_program(module, inputs)):
         if equation.primitive.name == "conv_general_dilated":
             kernel = equation.invars[1].aval.shape
             out_axis = equation.params["dimension_numbers"].rhs_spec[0]
@@ -49,13 +49,22 @@ def receptive_field(encoder: nnx.Module) -> int:
     Args:
         encoder: Takes images `[batch, height, width, 3]`; may be abstract, see `nnx.eval_shape`.
     """
-    jaxpr = _trace(encoder, jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32))
+    jaxpr = trace_program(encoder, jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32))
     field, _ = _fields(jaxpr, [ONE_PIXEL] * len(jaxpr.invars))[-1]
     return field
 
 
-def _trace(module: nnx.Module, inputs: Any) -> Any:
-    """The program of a module in evaluation mode, with XLA's convolutions."""
+def trace_program(module: nnx.Module, inputs: Any) -> Any:
+    """Gives the program of a module in evaluation mode, with XLA's convolutions.
+
+    Args:
+        module: May be abstract, see `nnx.eval_shape`.
+        inputs: Its one argument, arrays or their shapes.
+
+    Returns:
+        A jaxpr. Its inputs are the module's variables in the order of `nnx.state(module).flat_state()`, then `inputs`;
+        its outputs are the leaves of what the module gives.
+    """
     module = nnx.clone(module)
     module.eval()
     module.set_attributes(implementation="lax")
@@ -63,8 +72,8 @@ def _trace(module: nnx.Module, inputs: Any) -> Any:
     return jax.make_jaxpr(lambda v, x: jax.tree.leaves(nnx.merge(graph, v)(x)))(variables, inputs).jaxpr
 
 
-def _inner(equation) -> list[Any]:
-    """The programs that an equation calls."""
+def inner_programs(equation: Any) -> list[Any]:
+    """Gives the programs that an equation of a program calls."""
     leaves = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns"))
     return [getattr(leaf, "jaxpr", leaf) for leaf in leaves if hasattr(leaf, "eqns")]
 
@@ -72,7 +81,7 @@ def _inner(equation) -> list[Any]:
 def _equations(jaxpr) -> Iterator[Any]:
     for equation in jaxpr.eqns:
         yield equation
-        for inner in _inner(equation):
+        for inner in inner_programs(equation):
             yield from _equations(inner)
 
 
@@ -88,7 +97,7 @@ def _fields(jaxpr, inputs: list[tuple[int, int]]) -> list[tuple[int, int]]:
         field, step = max(arguments, default=ONE_PIXEL)
         size, stride = _window(equation)
         outputs = [(field + (size - 1) * step, step * stride)] * len(equation.outvars)
-        for inner in _inner(equation):
+        for inner in inner_programs(equation):
             if len(inner.invars) == len(arguments):
                 outputs = _fields(inner, arguments)
         known |= zip(equation.outvars, outputs, strict=True)

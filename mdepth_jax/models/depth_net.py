@@ -12,6 +12,7 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models.decoders import DECODERS, DepthOutputs
 from mdepth_jax.models.depthwise import Padding
 from mdepth_jax.models.encoders import ENCODERS
+from mdepth_jax.models.widths import narrow
 
 Preprocessing = Literal["tensorflow", "tensorflow_symmetric", "torchvision", "torchvision_same", "redweb"]
 Image = UInt8[Array, "batch height width 3"] | Float[Array, "batch height width 3"]
@@ -99,6 +100,7 @@ def default_config() -> ConfigDict:
             "output_bias": 0.0,  # what an untrained network predicts on average
             "output_scale": 1.0,  # of the last layer's initial kernel, 1 is He's; small: it predicts just the bias
             "dtype": "float32",  # of the computation: "float32" | "bfloat16"
+            "widths": (),  # of a pruned network, as `widths.describe` gives them; empty: as the encoder has it
             "pretrained": "",  # encoder weights: a file or "keras", see `load_pretrained`
             "start": "",  # a run directory or .safetensors of ours whose weights to start from
         }
@@ -134,6 +136,8 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
             raise UserError(f"config.model.{key} is {getattr(config, key)!r}; it must be positive")
     if config.heads and config.decoder != "fbnet":
         raise UserError(f"config.model.heads is {config.heads}; the decoder {config.decoder} has none: set it to 0")
+    if config.heads and config.widths:
+        raise UserError(f"config.model.heads is {config.heads}; a pruned network (model.widths) has none: set it to 0")
     options = {"output_bias": config.output_bias, "output_scale": config.output_scale}
     if config.decoder != "redweb":
         options["kernel_size"] = config.kernel
@@ -145,4 +149,6 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
         raise UserError(f"config.model.width is {config.width}; {error}") from error
     encoder.set_attributes(epsilon=config.norm_epsilon)
     decoder = DECODERS[config.decoder](encoder.widths, rngs=rngs, **options)
-    return DepthNet(encoder, decoder, config.preprocessing, jnp.dtype(config.dtype))
+    model = DepthNet(encoder, decoder, config.preprocessing, jnp.dtype(config.dtype))
+    narrow(model, config.widths)
+    return model

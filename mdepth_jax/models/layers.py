@@ -113,9 +113,19 @@ class Conv(nnx.Module):
         shape = (kernel_size, kernel_size, in_channels, out_channels)
         self.kernel = nnx.Param(he_normal(rngs, shape, param_dtype))
         self.bias = None if bias is None else nnx.Param(jnp.full(out_channels, bias, param_dtype))
-        self.in_channels, self.out_channels, self.param_dtype = in_channels, out_channels, jnp.dtype(param_dtype)
+        self.param_dtype = jnp.dtype(param_dtype)
         self.stride, self.padding = stride, padding
         self.implementation: Implementation | None = None
+
+    @property
+    def in_channels(self) -> int:
+        """Input width."""
+        return self.kernel.shape[2]
+
+    @property
+    def out_channels(self) -> int:
+        """Output width."""
+        return self.kernel.shape[3]
 
     def __call__(
         self, x: Float[Array, "batch height width in_channels"]
@@ -158,9 +168,19 @@ class DepthwiseConv(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.kernel = nnx.Param(he_normal(rngs, (kernel_size, kernel_size, 1, channels), param_dtype))
-        self.in_channels, self.out_channels, self.param_dtype = channels, channels, jnp.dtype(param_dtype)
+        self.param_dtype = jnp.dtype(param_dtype)
         self.stride, self.padding, self.upsample = stride, padding, upsample
         self.implementation: Implementation | None = None
+
+    @property
+    def in_channels(self) -> int:
+        """Input width."""
+        return self.kernel.shape[3]
+
+    @property
+    def out_channels(self) -> int:
+        """Output width, the input's."""
+        return self.kernel.shape[3]
 
     def __call__(
         self, x: Float[Array, "batch height width channels"]
@@ -181,8 +201,12 @@ class MixedConv(nnx.Module):
 
     def __init__(self, parts: Sequence[Any]):
         self.parts = nnx.List[Any](parts)
-        self.out_channels = sum(part.out_channels for part in parts)
         self.param_dtype = parts[0].param_dtype
+
+    @property
+    def out_channels(self) -> int:
+        """Output width."""
+        return sum(part.out_channels for part in self.parts)
 
     def __call__(
         self, x: Float[Array, "batch height width in_channels"]

@@ -30,7 +30,7 @@ def save_weights(
         dtype: Of the stored tensors.
     """
     config = ConfigDict({**config.to_dict(), "heads": 0, "pretrained": "", "start": "", "dtype": "float32"})
-    tensors = {name: np.asarray(value).astype(dtype) for name, value in _tensors(model.without_heads()).items()}
+    tensors = {name: np.asarray(value).astype(dtype) for name, value in named_tensors(model.without_heads()).items()}
     header = {"format": FORMAT, "model": config.to_json(), "about": json.dumps(about)}
     temporary = path.with_suffix(".tmp")
     safetensors.numpy.save_file(tensors, temporary, metadata=header)
@@ -84,7 +84,7 @@ def load_weights(path: pathlib.Path) -> tuple[DepthNet, ConfigDict, dict[str, An
     config.update(json.loads(header["model"]))
     model = build_model(config, rngs=nnx.Rngs(0))
     model.eval()
-    expected = _tensors(model)
+    expected = named_tensors(model)
     for name in sorted(expected.keys() | tensors.keys()):
         _check(path, name, expected.get(name), tensors.get(name))
     for name, variable in expected.items():
@@ -105,8 +105,8 @@ def start_from(model: DepthNet, path: pathlib.Path) -> None:
     other, _, _ = load_weights(path)
     if other.preprocessing != model.preprocessing:
         raise UserError(f"{path} expects images scaled as {other.preprocessing!r}; set model.preprocessing to that")
-    given = {name: np.asarray(variable[...]) for name, variable in _tensors(other).items()}
-    wanted = _tensors(model.without_heads())
+    given = {name: np.asarray(variable[...]) for name, variable in named_tensors(other).items()}
+    wanted = named_tensors(model.without_heads())
     for name in sorted(given.keys() | wanted.keys()):
         _check(path, name, wanted.get(name), given.get(name))
     for name, variable in wanted.items():
@@ -124,6 +124,7 @@ def _check(path: pathlib.Path, name: str, expected: Any, tensor: np.ndarray | No
         raise UserError(f"{path}: tensor {name} holds values that are not finite")
 
 
-def _tensors(model: DepthNet) -> dict[str, Any]:
+def named_tensors(model: nnx.Module) -> dict[str, nnx.Variable]:
+    """Gives the parameters and batch statistics of a network by their names in its file, which are paths."""
     variables = nnx.state(model, (nnx.Param, nnx.BatchStat)).flat_state()
     return {".".join(map(str, path)): variable for path, variable in variables}

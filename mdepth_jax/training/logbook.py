@@ -31,9 +31,7 @@ class Logbook:
         )  # fmt: skip
         if not writes:
             return
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in self.records))
-        temporary.replace(self.path)
+        rewrite(self.path, self.records)
         self._events = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
@@ -42,8 +40,7 @@ class Logbook:
         self.records.append(record)
         if not self.writes:
             return
-        with self.path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        append(self.path, record)
         for key, value in scalars.items():
             self._events.add_scalar(key, value, step)
 
@@ -71,8 +68,25 @@ class Logbook:
 
 def read(workdir: pathlib.Path) -> list[dict[str, Any]]:
     """Reads the records of a run; a last line cut short by a crash is left out."""
-    path = workdir / "metrics.jsonl"
+    return read_lines(workdir / "metrics.jsonl")
+
+
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+    """Reads a file of records, one a line; a last line cut short by a crash is left out, a missing file is empty."""
     if not path.exists():
         return []
     lines = path.read_text().split("\n")
     return [json.loads(line) for line in lines[:-1]]
+
+
+def append(path: pathlib.Path, record: dict[str, Any]) -> None:
+    """Appends a record to a file of records."""
+    with path.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def rewrite(path: pathlib.Path, records: list[dict[str, Any]]) -> None:
+    """Writes a file of records anew; it appears whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
+    temporary.replace(path)

@@ -35,6 +35,7 @@ from mdepth_jax.training.step import (
     make_train_step,
     replicate,
     shard_batch,
+    teach,
 )
 
 GRID_ROWS = 6
@@ -131,7 +132,7 @@ class Trainer:
             while self.step < self.total_steps:
                 with clock.waiting():
                     batch = next(batches)
-                self.state, scalars = self.train_step(self.state, self._prepare(batch))
+                self.state, scalars = self.train_step(self.state, teach(batch, self.mesh, self.teacher))
                 window.append(scalars)
                 self.step += 1
                 due = self._evaluation_due()
@@ -152,13 +153,6 @@ class Trainer:
         return Result(
             self.step, self.step == self.total_steps and self._evaluated(), self.evaluation, self.book.records
         )
-
-    def _prepare(self, batch: Any) -> dict[str, Any]:
-        arrays = shard_batch(batch, self.mesh)
-        if self.teacher is not None:
-            depth, features = self.teacher(arrays["image"])
-            arrays = {"teacher_depth": depth} | arrays | {"teacher_features": features}
-        return arrays
 
     def _evaluation_due(self) -> bool:
         return self.step > 0 and (self.step - 1) % self.data.steps_per_epoch + 1 in self._events

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+from ml_collections import ConfigDict
 
 from mdepth_jax import losses
 from mdepth_jax.data.types import Supervision
@@ -172,3 +173,22 @@ class Objective:
         if self.terms[term] is None or self.fixed_intermediate or not self.heads:
             return [term]
         return [f"{term}_{index}" for index in range(self.heads + 1)]
+
+
+def make_objective(config: ConfigDict, supervision: Supervision) -> Objective:
+    """Makes the objective of a configuration.
+
+    Args:
+        config: The whole configuration.
+        supervision: What the data and the teacher give.
+
+    Raises:
+        UserError: As `resolve_terms`.
+    """
+    return Objective(
+        resolve_terms(config.loss.terms, supervision),
+        heads=config.model.heads,
+        pool_scale=config.loss.pool_scale,
+        drop_easy=config.loss.drop_easy,
+        fixed_intermediate=config.rebalance.fixed_intermediate,
+    )

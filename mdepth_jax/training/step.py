@@ -13,6 +13,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
 from mdepth_jax import metrics
+from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.state import TrainState
@@ -32,6 +33,15 @@ def shard_batch(batch: Arrays, mesh: Mesh) -> dict[str, jax.Array]:
     """Puts this host's part of a batch on its devices; the result is the global batch."""
     sharding = NamedSharding(mesh, PartitionSpec("data"))
     return {key: jax.make_array_from_process_local_data(sharding, np.asarray(value)) for key, value in batch.items()}
+
+
+def teach(batch: Arrays, mesh: Mesh, teacher: Callable[[Any], Prediction] | None) -> dict[str, Any]:
+    """Puts a batch on the devices, with what a teacher says of its images; a map that it has itself stays."""
+    arrays: dict[str, Any] = shard_batch(batch, mesh)
+    if teacher is not None:
+        depth, features = teacher(arrays["image"])
+        arrays = {"teacher_depth": depth} | arrays | {"teacher_features": features}
+    return arrays
 
 
 def local_rows(array: jax.Array) -> np.ndarray:

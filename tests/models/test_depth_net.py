@@ -28,6 +28,7 @@ DEFAULTS = {
     "output_bias": 0.0,
     "output_scale": 1.0,
     "dtype": "float32",
+    "widths": (),
 }
 
 

@@ -1,0 +1,208 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from mdepth_jax.models import build_model, load_weights, save_weights
+from mdepth_jax.models.layers import Conv, ConvNorm, DepthwiseConv
+from mdepth_jax.models.weights import named_tensors
+from mdepth_jax.models.widths import describe, read_widths
+from mdepth_jax.pruning import surgery
+from mdepth_jax.pruning.channels import find_structure
+from mdepth_jax.pruning.netadapt import choose_width
+from mdepth_jax.pruning.resources import count_macs
+from mdepth_jax.training.config import overlay
+
+# Place in the original's sequence, kernel size, stride, whether depthwise.
+GOLDEN_LAYERS = (
+    (0, 3, 2, False),
+    (3, 1, 1, False),
+    (6, 3, 2, True),
+    (9, 1, 1, False),
+    (12, 5, 1, True),
+    (15, 1, 1, False),
+)
+GOLDEN_LAST = 18
+
+
+class GoldenNet(nnx.Module):
+    """The network of the golden file."""
+
+    def __init__(self, channels):
+        options = {"padding": "symmetric", "param_dtype": jnp.float64, "rngs": nnx.Rngs(0)}
+        self.layers = nnx.List[ConvNorm]()
+        width, widths = 3, iter(channels)
+        for _, size, stride, depthwise in GOLDEN_LAYERS:
+            if depthwise:
+                conv = DepthwiseConv(width, size, stride, **options)
+            else:
+                conv = Conv(width, width := int(next(widths)), size, stride, **options)
+            self.layers.append(ConvNorm(conv, nnx.relu))
+        self.last = Conv(width, 1, bias=0.0, **options)
+
+    def __call__(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.last(x)
+
+    def named(self):
+        """Variables under the names of the golden file."""
+        for (place, *_), layer in zip(GOLDEN_LAYERS, self.layers, strict=True):
+            yield f"{place}_weight", layer.conv.kernel
+            for name, attribute in (
+                ("weight", "scale"),
+                ("bias", "bias"),
+                ("running_mean", "mean"),
+                ("running_var", "var"),
+            ):
+                yield f"{place + 1}_{name}", getattr(layer.norm, attribute)
+        yield f"{GOLDEN_LAST}_weight", self.last.kernel
+        yield f"{GOLDEN_LAST}_bias", self.last.bias
+
+
+def hwio(tensor):
+    return tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_golden(number, golden, x64):
+    case = golden("g1_netadapt_step")[number]
+    model = GoldenNet(case["channels"])
+    for name, variable in model.named():
+        variable.set_value(jnp.asarray(hwio(case[f"w_{name}"])))
+    model.eval()
+    structure = find_structure(model, 32, 48)
+    assert [group.channels for group in structure.groups] == list(case["channels"])
+    index = int(case["block"])
+    group, tensors = structure.groups[index], named_tensors(model)
+    place = [place for place, *_, depthwise in GOLDEN_LAYERS if not depthwise][index]
+    np.testing.assert_allclose(surgery.importance(group, tensors), case[f"norm2_{place}_weight"], rtol=1e-12)
+
+    kept = surgery.keep_all(structure)
+
+    def resource_of(width):
+        shapes = surgery.shapes_of(structure, [*kept[:index], np.arange(group.channels) < width, *kept[index + 1 :]])
+        weights = sum(np.prod(shapes[conv.kernel]) for conv in structure.convolutions)
+        return float((count_macs(structure, shapes), weights)[int(case["rtype"])])
+
+    assert resource_of(group.channels) == case["resource_before"]
+    chosen = choose_width(resource_of, group.channels, float(case["constraint"]), int(case["min_feature_size"]))
+    assert chosen == (
+        case["num_out_after"][[place for place, *_ in GOLDEN_LAYERS].index(place)],
+        case["resource_after"],
+    )
+    kept[index] = surgery.strongest(group, tensors, kept[index], chosen[0])
+    np.testing.assert_array_equal(np.flatnonzero(kept[index]), case[f"kept_{place}_weight"])
+
+    smaller = surgery.cut(model, structure, kept)
+    for name, variable in smaller.named():
+        np.testing.assert_array_equal(variable[...], hwio(case[f"s_{name}"]))
+    x = jnp.asarray(case["x"].transpose(0, 2, 3, 1))
+    expected = case["y_after"].transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(smaller(x), expected, rtol=1e-9)
+    np.testing.assert_allclose(masked(model, structure, kept)(x), expected, rtol=1e-9)
+
+
+def masked(model, structure, kept):
+    model = nnx.clone(model)
+    tensors = named_tensors(model)
+    for name, stays in surgery.masks(structure, kept).items():
+        if isinstance(tensors[name], nnx.Param):
+            tensors[name].set_value(tensors[name][...] * stays.astype(tensors[name].dtype))
+    return model
+
+
+NETWORKS = {
+    "mobilenet_v2": {"width": 0.25},
+    "mobilenet_v3_large": {"width": 0.25},  # squeeze-excite
+    "shufflenet_v2": {"width": 0.5},  # channel split
+}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request):
+    """A configuration, its network, and a part of every group's channels."""
+    config = overlay(model={"encoder": request.param, "heads": 0, **NETWORKS[request.param]}).model
+    model = build_model(config, rngs=nnx.Rngs(0))
+    model.set_attributes(implementation="lax")
+    rng = np.random.default_rng(0)
+    for name, variable in named_tensors(model).items():
+        if "norm" in name:  # any statistics, and offsets that are not zero
+            variable[...] = jnp.asarray(rng.uniform(0.5, 1.5, variable.shape), variable.dtype)
+    structure = find_structure(model, 64, 64)
+    kept = [rng.permutation(group.channels) < max(2, group.channels // 2) for group in structure.groups]
+    return config, model, structure, kept
+
+
+@partial(jax.jit, static_argnums=0)
+def before_and_after_a_step(graph, params, batch_stats, image, target):
+    """Predictions in training mode before one step, in evaluation mode after it, and the parameters after it."""
+
+    def loss(params):
+        model = nnx.merge(graph, params, batch_stats, copy=True)
+        model.train()
+        depth = model(image).depth
+        return jnp.square(depth - target).mean(), (depth, nnx.state(model, nnx.BatchStat))
+
+    gradient, (before, moved) = jax.grad(loss, has_aux=True)(params)
+    updates, _ = optax.sgd(0.01).update(gradient, optax.sgd(0.01).init(params))
+    params = optax.apply_updates(params, updates)
+    model = nnx.merge(graph, params, moved, copy=True)
+    model.eval()
+    return before, model(image).depth, params
+
+
+def test_masked_and_cut_agree_before_and_after_a_step(network):
+    _, model, structure, kept = network
+    rng = np.random.default_rng(1)
+    image = jnp.asarray(rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8))
+    target = jnp.asarray(rng.normal(size=(4, 64, 64, 1)), jnp.float32)
+    results = [
+        before_and_after_a_step(*nnx.split(one, nnx.Param, nnx.BatchStat), image, target)
+        for one in (masked(model, structure, kept), surgery.cut(model, structure, kept))
+    ]
+    (before, after, params), (cut_before, cut_after, _) = results
+    scale = np.abs(before).max()
+    np.testing.assert_allclose(before / scale, cut_before / scale, atol=1e-5)
+    scale = np.abs(after).max()
+    np.testing.assert_allclose(after / scale, cut_after / scale, atol=1e-5)
+    start, stays = named_tensors(model), surgery.masks(structure, kept)
+    moved = total = 0
+    for path, value in params.flat_state():
+        name, value = ".".join(map(str, path)), np.asarray(value[...])
+        assert not value[~stays[name]].any()
+        moved += (value != np.asarray(start[name][...]))[stays[name]].sum()
+        total += stays[name].sum()
+    assert moved > 0.5 * total
+
+
+@pytest.mark.parametrize("network", ["mobilenet_v3_large"], indirect=True)
+def test_a_cut_network_is_an_ordinary_model(network, tmp_path):
+    """Its widths go with its file."""
+    config, model, structure, kept = network
+    smaller = surgery.cut(model, structure, kept)
+    assert read_widths(smaller) != read_widths(model)
+    config = config.copy_and_resolve_references()
+    config.widths = describe(smaller)
+    path = tmp_path / "model.safetensors"
+    save_weights(path, smaller, config, {})
+    loaded, read, _ = load_weights(path)
+    assert read.widths == config.widths
+    assert read_widths(loaded) == read_widths(smaller)
+    for name, variable in named_tensors(smaller).items():
+        np.testing.assert_array_equal(named_tensors(loaded)[name], variable)
+
+
+def test_the_strongest_of_those_that_are_kept(x64):
+    structure = find_structure(GoldenNet((16, 32, 24, 16)), 32, 48)
+    group = structure.groups[0]
+    kernel = np.zeros((3, 3, 3, 16))
+    kernel[0, 0, 0] = [0, 9, 1, 9, 8, 9, 9, 9, 1, 1, 1, 1, 1, 1, 1, 1]
+    kept = np.ones(16, bool)
+    kept[1] = False
+    chosen = surgery.strongest(group, {group.filters[0]: kernel}, kept, 6)
+    np.testing.assert_array_equal(np.flatnonzero(chosen), [2, 3, 4, 5, 6, 7])  # of equals the first

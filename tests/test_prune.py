@@ -1,0 +1,143 @@
+"""A whole search from the command line, at tiny size."""
+
+import csv
+import json
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from mdepth_jax import prune, train
+from mdepth_jax.errors import UserError
+from mdepth_jax.models import build_model, count_parameters, depthwise, layers, load_weights, save_weights
+from mdepth_jax.models.weights import named_tensors
+from mdepth_jax.models.widths import read_widths
+from mdepth_jax.training import config as configuration
+from mdepth_jax.training.stages import load_file
+from tests.test_configs import CONFIGS
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run with two heads, as training leaves it."""
+    config = configuration.overlay(
+        name="tiny",
+        model={"encoder": "mobilenet_v1", "width": 0.25},
+        data={"source": "scenes", "count": 4, "eval_count": 4, "height": 32, "width": 32, "batch_size": 2},
+        loss={"terms": "ranking+dense"},
+        train={"epochs": 1, "log_every": 1},
+    )
+    directory = tmp_path_factory.mktemp("runs") / "whole"
+    directory.mkdir()
+    model = build_model(config.model, rngs=nnx.Rngs(0))
+    save_weights(directory / "model.safetensors", model, config.model, {"config": config.to_dict()})
+    (directory / "config.json").write_text(json.dumps(config.to_dict()))
+    return directory
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_to_compile():
+    """XLA's convolutions compile fastest; `optax.adam` raises its decay to an integer power."""
+    with pytest.MonkeyPatch.context() as patch, jax.numpy_dtype_promotion("standard"):
+        for module in (depthwise, layers):
+            patch.setattr(module, "default_implementation", lambda: "lax")
+        yield
+
+
+def flags(run, workdir, target="330e3"):
+    return ["--model", str(run), "--workdir", str(workdir), "--target_params", target, "--first_step", "0.15",
+            "--short_steps", "2", "--config.optim.learning_rate=0.01"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pruned(run, tmp_path_factory):
+    """A finished search, and what it printed."""
+    workdir = tmp_path_factory.mktemp("pruned") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        said = []
+        patch.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
+        assert prune.main(flags(run, workdir)) == 0
+    return workdir, "\n".join(said)
+
+
+def test_the_result_is_an_ordinary_run(run, pruned):
+    workdir, said = pruned
+    assert "2 intermediate heads; they are dropped" in said
+    model, config, about = load_weights(workdir)
+    assert count_parameters(model) <= 330e3
+    assert config.heads == 0
+    assert about["scores"].keys() == {"whdr"}
+    whole, _, _ = load_weights(run)
+    before, after = read_widths(whole), read_widths(model)
+    with (workdir / "widths.csv").open() as file:
+        rows = {row["layer"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == before.keys()
+    for path, row in rows.items():
+        assert (int(row["in before"]), int(row["out before"])) == before[path]
+        assert (int(row["in after"]), int(row["out after"])) == after[path]
+    with (workdir / "iterations.csv").open() as file:
+        iterations = list(csv.DictReader(file))
+    assert len(iterations) >= 3  # the start and at least two
+    resources = [float(row["params"]) for row in iterations]
+    assert resources[0] == count_parameters(whole)
+    assert resources[-1] == count_parameters(model)
+    assert resources == sorted(resources, reverse=True)
+    assert (workdir / "tradeoff.png").exists()
+
+
+def test_it_trains_on_with_the_command_that_is_printed(pruned, tmp_path):
+    workdir, said = pruned
+    assert f"--config configs/finetune.py:{workdir} --workdir {workdir}/finetuned" in said
+    config = load_file(CONFIGS / "finetune.py", str(workdir))
+    trainer, _ = train.prepare(config, tmp_path / "finetuned")
+    expected, _, _ = load_weights(workdir)
+    started = nnx.merge(trainer.graph, trainer.state.params, trainer.state.batch_stats)
+    for name, variable in named_tensors(expected).items():
+        np.testing.assert_array_equal(named_tensors(started)[name], variable)
+
+
+def test_a_pruned_run_can_be_pruned_again(pruned, tmp_path):
+    search = prune.prepare(*prune.parse(flags(pruned[0], tmp_path / "again", target="300e3")))
+    model, config, _ = load_weights(pruned[0])
+    assert search.resource.measure(search.structure.shapes) == count_parameters(model)
+    assert search.config.model.widths == config.widths
+
+
+def test_a_start_brings_its_widths(run, pruned, tmp_path):
+    workdir, _ = pruned
+    config = configuration.load(run)
+    config.model.start = str(workdir)
+    with pytest.raises(UserError, match=r"a pruned network \(model\.widths\) has none: set it to 0"):
+        train.prepare(config, tmp_path / "run")
+    assert config.model.widths == configuration.load(workdir).model.widths != ()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--target_params", "9e9"], "the target is 9,000,000,000 parameters, the network has"),
+        (["--target_params", "1e3"], "with 8 channels in every group"),
+        (["--model", "nowhere"], "nowhere does not exist"),
+        (["--config.model.colour=1"], "config.model.colour is unknown"),
+        (["--config.optim.optimizer=adm"], "config.optim.optimizer is 'adm'"),
+    ],
+)
+def test_mistakes(run, change, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        prune.main([*flags(run, tmp_path / "new"), *change])
+    assert not (tmp_path / "new").exists()
+
+
+def test_directories_of_others(run, pruned):
+    with pytest.raises(UserError, match="holds a run already"):
+        prune.main(flags(run, run))
+    with pytest.raises(UserError, match=r"belongs to another search .*target_params: '300000\.0', there '330000\.0'"):
+        prune.main(flags(run, pruned[0], target="300e3"))
+
+
+@pytest.mark.parametrize("flag", ["--target_watts=3", "--konfig.seed=1", "--config.seed"])
+def test_unknown_flags(run, flag, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        prune.main([*flags(run, tmp_path / "new"), flag])
+    assert f"unrecognized argument: {flag}" in capsys.readouterr().err

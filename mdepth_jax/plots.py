@@ -10,15 +10,31 @@ from jaxtyping import Float, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+_NEAR_BRIGHT = (matplotlib.colormaps["inferno"](np.arange(256))[:, :3] * 255).astype(np.uint8)
 
-def colorize(depth: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
-    """Paints relative depth, near bright and far dark, over its own 2nd to 98th percentile; unknown (NaN) is grey."""
+
+def depth_limits(depth: Float[np.ndarray, "height width"]) -> tuple[float, float]:
+    """Gives the 2nd and the 98th percentile of what is known of a map; (0, 0) if nothing is."""
+    known = depth[np.isfinite(depth)]
+    if not known.size:
+        return 0.0, 0.0
+    low, high = np.percentile(known, [2, 98]).tolist()
+    return low, high
+
+
+def colorize(
+    depth: Float[np.ndarray, "height width"], limits: tuple[float, float] | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Paints relative depth, near bright and far dark; unknown (NaN) is grey.
+
+    Args:
+        depth: Larger = farther.
+        limits: The depths that get the brightest and the darkest colour; None: `depth_limits`.
+    """
+    low, high = limits or depth_limits(depth)
+    nearness = (np.float32(high) - depth) * np.float32(256 / max(high - low, 1e-6))
     known = np.isfinite(depth)
-    if not known.any():
-        return np.full((*depth.shape, 3), 128, np.uint8)
-    low, high = np.percentile(depth[known], [2, 98])
-    nearness = 1 - np.clip((np.where(known, depth, low) - low) / max(high - low, 1e-6), 0, 1)
-    painted = (matplotlib.colormaps["inferno"](nearness)[..., :3] * 255).astype(np.uint8)
+    painted = _NEAR_BRIGHT[np.where(known, np.clip(nearness, 0, 255), 0).astype(np.uint8)]
     painted[~known] = 128
     return painted
 

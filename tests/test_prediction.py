@@ -1,0 +1,90 @@
+import threading
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from mdepth_jax import prediction
+from mdepth_jax.data.images import resize_image
+from mdepth_jax.errors import UserError
+from mdepth_jax.models import build_model, save_weights
+from mdepth_jax.training.config import overlay
+
+
+@pytest.fixture
+def predictor():
+    """Predicts the red channel, and keeps the shape of every batch."""
+    shapes = []
+
+    def predict(images):
+        shapes.append(images.shape)
+        return images[..., 0].astype(np.float32)
+
+    return prediction.Predictor(predict, 4, 6, 3), shapes
+
+
+def test_batches_have_one_shape_and_keep_the_order(predictor):
+    predictor, shapes = predictor
+    images = [np.full((5 + number, 9, 3), 10 * number, np.uint8) for number in range(7)]
+    pictures = [
+        prediction.make_picture(str(number), image, predictor, keep=False) for number, image in enumerate(images)
+    ]
+    result = list(prediction.predict_in_batches(predictor, pictures))
+    assert [picture.name for picture, _ in result] == [str(number) for number in range(7)]
+    for number, (picture, depth) in enumerate(result):
+        assert picture.size == (5 + number, 9)
+        np.testing.assert_array_equal(depth, np.full((4, 6), 10 * number))
+    assert shapes == [(3, 4, 6, 3)] * 3
+    assert list(prediction.predict_in_batches(predictor, [])) == []
+
+
+def test_in_threads_keeps_the_order_and_does_not_run_ahead_far():
+    taken = []
+
+    def items():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    results = prediction.in_threads(lambda number: (number, threading.current_thread()), items())
+    first, thread = next(results)
+    assert first == 0
+    assert thread is not threading.current_thread()
+    assert len(taken) <= 10
+    assert [number for number, _ in results] == list(range(1, 100))
+
+
+def test_in_threads_raises_what_the_function_raises():
+    def fail(number):
+        raise UserError(f"item {number}")
+
+    with pytest.raises(UserError, match="item 3"):
+        list(prediction.in_threads(fail, [3, 4]))
+
+
+def test_running_limits_follow_slowly():
+    limits = prediction.RunningLimits()
+    assert limits.update((1.0, 5.0)) == (1, 5)
+    rng = np.random.default_rng(0)
+    noisy = [(1 + jump, 5 + jump) for jump in rng.normal(size=200)]
+    painted = np.array([limits.update(frame) for frame in noisy])
+    assert np.abs(np.diff(painted[:, 0])).mean() < 0.1 * np.abs(np.diff([low for low, _ in noisy])).mean()
+    for _ in range(200):
+        last = limits.update((3.0, 9.0))
+    assert last == pytest.approx((3, 9), abs=1e-3)
+
+
+def test_a_run_predicts_what_its_network_does(tmp_path):
+    config = overlay(model={"width": 0.25}, data={"height": 32, "width": 64, "log": 2.0})
+    network = build_model(config.model, rngs=nnx.Rngs(0))
+    save_weights(tmp_path / "model.safetensors", network, config.model, {"config": config.to_dict()})
+    network.eval()
+    predictor = prediction.load_predictor(tmp_path, batch_size=2)
+    assert predictor[1:] == (32, 64, 2, 2.0)
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((40, 50), (20, 90), (32, 64))]
+    pictures = [prediction.make_picture("", image, predictor, keep=False) for image in images]
+    for image, (_, depth) in zip(images, prediction.predict_in_batches(predictor, pictures), strict=True):
+        small = jnp.asarray(resize_image(image, 32, 64)[np.newaxis])
+        np.testing.assert_allclose(depth, network(small).depth[0, ..., 0], rtol=1e-4, atol=1e-4)

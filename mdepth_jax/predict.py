@@ -12,7 +12,7 @@ import argparse
 import contextlib
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -40,21 +40,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_output(args, writer, inputs)
     args.output.mkdir(parents=True, exist_ok=True)
     writer.write_about(str(args.model))
-    failures: list[UserError] = []
+    failures: dict[str, UserError] = {}
     start = time.perf_counter()
     ranges = list(predict_images(predictor, writer, images, failures))
     for name, path in videos.items():
         try:
             ranges += predict_video(predictor, writer, name, path)
         except UserError as error:
-            failures.append(error)
+            failures[name] = error
     seconds = time.perf_counter() - start
     size = f"{predictor.width}x{predictor.height}"
     print(f"{len(ranges)} predictions at {size} in {args.output}, {len(ranges) / seconds:.1f} a second, files included")
     for note in writer.notes(ranges):
         print(f"note: {note}")
     if failures:
-        print(*failures, f"{len(failures)} of {len(inputs)} files could not be read", sep="\n", file=sys.stderr)
+        listed = (failures[name] for name in inputs if name in failures)
+        print(*listed, f"{len(failures)} of {len(inputs)} files could not be read", sep="\n", file=sys.stderr)
     return 1 if failures else 0
 
 
@@ -99,27 +100,22 @@ def check_output(args: argparse.Namespace, writer: DepthWriter, inputs: dict[str
 
 
 def predict_images(
-    predictor: Predictor, writer: DepthWriter, images: dict[str, Path], failures: list[UserError]
+    predictor: Predictor, writer: DepthWriter, images: dict[str, Path], failures: dict[str, UserError]
 ) -> Iterator[Range]:
-    """Predicts image files; gives the range of depth of each, and collects what cannot be read."""
+    """Predicts image files; gives the range of depth of each, and collects the names of those that cannot be read."""
 
-    def read(item: tuple[str, Path]) -> Picture | UserError:
+    def read(item: tuple[str, Path]) -> Picture | None:
         name, path = item
         try:
             return prediction.make_picture(name, read_image(path), predictor, keep=writer.needs_image)
         except UserError as error:
-            return error
-
-    def readable(results: Iterable[Picture | UserError]) -> Iterator[Picture]:
-        for result in results:
-            if isinstance(result, UserError):
-                failures.append(result)
-            else:
-                yield result
+            failures[name] = error
+            return None
 
     results = tqdm(prediction.in_threads(read, images.items()), total=len(images), unit="image", disable=None)
+    pictures = (picture for picture in results if picture is not None)
     yield from prediction.in_threads(
-        lambda pair: writer.write(*pair), prediction.predict_in_batches(predictor, readable(results))
+        lambda pair: writer.write(*pair), prediction.predict_in_batches(predictor, pictures)
     )
 
 

@@ -1,15 +1,10 @@
 import threading
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from mdepth_jax import prediction
-from mdepth_jax.data.images import resize_image
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import build_model, save_weights
-from mdepth_jax.training.config import overlay
 
 
 @pytest.fixture
@@ -73,18 +68,3 @@ def test_running_limits_follow_slowly():
     for _ in range(200):
         last = limits.update((3.0, 9.0))
     assert last == pytest.approx((3, 9), abs=1e-3)
-
-
-def test_a_run_predicts_what_its_network_does(tmp_path):
-    config = overlay(model={"width": 0.25}, data={"height": 32, "width": 64, "log": 2.0})
-    network = build_model(config.model, rngs=nnx.Rngs(0))
-    save_weights(tmp_path / "model.safetensors", network, config.model, {"config": config.to_dict()})
-    network.eval()
-    predictor = prediction.load_predictor(tmp_path, batch_size=2)
-    assert predictor[1:] == (32, 64, 2, 2.0)
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((40, 50), (20, 90), (32, 64))]
-    pictures = [prediction.make_picture("", image, predictor, keep=False) for image in images]
-    for image, (_, depth) in zip(images, prediction.predict_in_batches(predictor, pictures), strict=True):
-        small = jnp.asarray(resize_image(image, 32, 64)[np.newaxis])
-        np.testing.assert_allclose(depth, network(small).depth[0, ..., 0], rtol=1e-4, atol=1e-4)

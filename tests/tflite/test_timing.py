@@ -39,9 +39,10 @@ def test_contents(file):
     assert contents.parameters == 3 * 3 * 3 * 8 + 8 + 3 * 3 * 8 + 8
 
 
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_contents_without_a_delegate(file):
     resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    contents = timing.count_contents(open_interpreter(file, experimental_op_resolver_type=resolver))
+    contents = timing.count_contents(tf.lite.Interpreter(str(file), experimental_op_resolver_type=resolver))
     assert contents.partitions == 0
     assert contents.left == contents.ops
 

@@ -113,10 +113,12 @@ def random_batch(batch_size: int, height: int, width: int) -> dict[str, np.ndarr
     }
 
 
-def training_step(model: DepthNet, config: ConfigDict, batch: dict[str, np.ndarray]) -> Callable[[], object]:
-    """Makes a function that does one whole training step and waits for it."""
+def training_step(
+    model: DepthNet, config: ConfigDict, batch: dict[str, np.ndarray]
+) -> Callable[[], dict[str, jax.Array]]:
+    """Makes a function that does one whole training step, waits for it and gives its metrics."""
     mesh = make_mesh()
-    objective = Objective(tuple(config.loss.terms.split("+")), heads=2)
+    objective = Objective(tuple(config.loss.terms.split("+")), heads=config.model.heads)
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(1)) if "holistic" in objective.terms else None
     weights = objective.initial_weights(config.loss.weights.to_dict())
     optimizer = states.make_optimizer(config, weights, optax.constant_schedule(1e-4), 1000)
@@ -126,9 +128,9 @@ def training_step(model: DepthNet, config: ConfigDict, batch: dict[str, np.ndarr
     current = [replicate(state, mesh)]
     arrays = shard_batch(batch, mesh)
 
-    def once() -> None:
+    def once() -> dict[str, jax.Array]:
         current[0], scalars = step(current[0], arrays)
-        jax.block_until_ready(scalars)
+        return jax.block_until_ready(scalars)
 
     return once
 

@@ -85,7 +85,8 @@ def load_predictor(
             raise UserError(
                 f"{path}: takes {size[1]}x{size[0]} alone; convert the network again with --height, --width"
             )
-        return Predictor(lambda images: network(images)[..., 0], *size, 1, network.metadata.get("log", 0.0))
+        data = configuration.complete(network.metadata.get("config", {}), str(path)).data
+        return Predictor(lambda images: network(images)[..., 0], *size, 1, data.log)
     model, _, about = load_weights(TEACHERS.get(str(path), path))
     data = configuration.complete(about["config"], str(path)).data
     height, width = height or data.height, width or data.width

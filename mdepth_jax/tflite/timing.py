@@ -120,10 +120,12 @@ def benchmark_files(paths: Sequence[pathlib.Path], threads: int, rounds: int) ->
     rows = []
     for number, (path, interpreter) in enumerate(zip(paths, interpreters, strict=True)):
         contents = count_contents(interpreter)
+        image = interpreter.get_input_details()[0]
         p50, p90 = np.percentile(times[number], (50, 90)).tolist()
         rows.append(
             {
                 "model": path.name,
+                "input": "x".join(map(str, image["shape"].tolist())) + f" {image['dtype'].__name__}",
                 "threads": threads,
                 "p50_ms": p50,
                 "p90_ms": p90,

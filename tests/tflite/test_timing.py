@@ -65,6 +65,7 @@ def test_bursts_take_turns():
 def test_rows(file):
     first, second = timing.benchmark_files([file, file], threads=1, rounds=2)
     assert first["model"] == "small.tflite"
+    assert first["input"] == "1x16x16x3 float32"
     assert first["ratio"] == 1
     assert second["ratio"] > 0
     assert 0 < first["min_ms"] <= first["p50_ms"] <= first["p90_ms"]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -134,4 +134,71 @@ def save_weights(path: pathlib.Path, runs: Mapping[str, Sequence[dict[str, Any]]
         axis.grid(alpha=0.3)
     for axis in axes[len(runs) :]:
         axis.set_axis_off()
+    figure.savefig(path, dpi=110)
+
+
+def save_comparison(
+    path: pathlib.Path,
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+    columns: Mapping[str, Sequence[Float[np.ndarray, "_ _"]]],
+) -> None:
+    """Draws images, and in a column for each network its predictions of them, into a PNG (Figure 3).
+
+    Args:
+        path: The file to write.
+        images: Of any sizes.
+        columns: Under the title of each network its predictions at the images' sizes.
+    """
+    figure = Figure(figsize=(3 * (1 + len(columns)), 2.4 * len(images)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(images), 1 + len(columns), squeeze=False)
+    for axis, title in zip(axes[0], ["image", *columns], strict=True):
+        axis.set_title(title, fontsize=8)
+    for row, image, *predictions in zip(axes, images, *columns.values(), strict=True):
+        for axis, picture in zip(row, [image, *map(colorize, predictions)], strict=True):
+            axis.imshow(picture)
+            axis.set_axis_off()
+    figure.savefig(path, dpi=110)
+
+
+class Failure(NamedTuple):
+    """A pair that a prediction orders wrongly.
+
+    Attributes:
+        image: Number of its image.
+        error: How far the prediction is off, relative to its range.
+        points: 0-based pixels as (A or B, y or x).
+        relation: In truth: +1 if A is farther, -1 if B is, 0 if both are equally far.
+        depth: The prediction at the size of the image.
+    """
+
+    image: int
+    error: float
+    points: Int[np.ndarray, "2 2"]
+    relation: int
+    depth: Float[np.ndarray, "height width"]
+
+
+def save_failures(
+    path: pathlib.Path, failures: Sequence[Failure], images: Sequence[UInt8[np.ndarray, "_ _ 3"]]
+) -> None:
+    """Draws images and predictions with the pairs that are wrong into a PNG.
+
+    Args:
+        path: The file to write.
+        failures: At least one.
+        images: Of each.
+    """
+    figure = Figure(figsize=(8, 3.2 * len(failures)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for row, failure, image in zip(figure.subplots(len(failures), 2, squeeze=False), failures, images, strict=True):
+        truth = {1: "A is farther", -1: "B is farther", 0: "both are equally far"}[failure.relation]
+        row[0].set_title(f"image {failure.image}: {truth}", fontsize=9)
+        row[1].set_title(f"predicted otherwise by {failure.error:.0%} of the range", fontsize=9)
+        for axis, picture in zip(row, (image, colorize(failure.depth)), strict=True):
+            axis.imshow(picture)
+            axis.set_axis_off()
+            for name, (y, x) in zip("AB", failure.points, strict=True):
+                disc = {"boxstyle": "circle,pad=0.15", "facecolor": "teal", "edgecolor": "white"}
+                axis.annotate(name, (x, y), color="white", fontsize=9, ha="center", va="center", bbox=disc)
     figure.savefig(path, dpi=110)

@@ -65,7 +65,7 @@ def draw_photographs(args: argparse.Namespace) -> None:
     images = {name: read_image(path) for name, path in find_inputs(args.inputs).items()}
     columns = {}
     for path in args.models:
-        predictor = prediction.load_predictor(path, batch_size=min(len(images), 8))
+        predictor = prediction.load_predictor(path)
         pictures = [prediction.make_picture(name, image, predictor, keep=False) for name, image in images.items()]
         predicted = prediction.predict_in_batches(predictor, pictures)
         columns[str(path)] = [resize_map(depth, *picture.size) for picture, depth in predicted]

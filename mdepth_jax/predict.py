@@ -33,8 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     inputs = find_inputs(args.inputs)
     videos = {name: path for name, path in inputs.items() if path.suffix.lower() in VIDEO_SUFFIXES}
     images = {name: path for name, path in inputs.items() if name not in videos}
-    batch_size = args.batch_size if videos else min(args.batch_size, len(images))
-    predictor = prediction.load_predictor(args.model, height=args.height, width=args.width, batch_size=batch_size)
+    predictor = prediction.load_predictor(args.model, height=args.height, width=args.width, batch_size=args.batch_size)
     kinds = [kind for kind in KINDS if getattr(args, kind)] or ["color"]
     writer = DepthWriter(args.output, kinds, predictor.log, args.scale, args.offset, args.fov or 0.0)
     check_output(args, writer, inputs)
@@ -79,11 +78,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--offset", type=float, default=0.0, help="added to depth in 16-bit maps and point clouds")
     parser.add_argument("--height", type=int, help="of the network's input (default: as in training)")
     parser.add_argument("--width", type=int, help="of the network's input (default: as in training)")
-    parser.add_argument("--batch_size", type=int, default=8)
+    parser.add_argument("--batch_size", type=int, help="images at a time (default: 8, on a CPU 1)")
     args = parser.parse_args(argv)
     if args.ply and not (args.fov and 0 < args.fov < 180):
         parser.error("--ply needs --fov, more than 0 and less than 180 degrees")
-    if min(args.scale, args.batch_size, *(1 if side is None else side for side in (args.height, args.width))) <= 0:
+    given = (args.scale, args.batch_size, args.height, args.width)
+    if any(value is not None and value <= 0 for value in given):
         parser.error("--scale, --batch_size, --height and --width must be positive")
     return args
 

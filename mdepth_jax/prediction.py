@@ -62,7 +62,7 @@ class Picture(NamedTuple):
 
 
 def load_predictor(
-    path: Path, *, height: int | None = None, width: int | None = None, batch_size: int = 8
+    path: Path, *, height: int | None = None, width: int | None = None, batch_size: int | None = None
 ) -> Predictor:
     """Loads a network and compiles it, once and for all images.
 
@@ -71,7 +71,8 @@ def load_predictor(
             file of ours, which takes one image after another.
         height: Of its input; None for that of the training.
         width: Of its input; None for that of the training.
-        batch_size: Of its input.
+        batch_size: Of its input; None: 8 on an accelerator, 1 on a CPU, which is faster as long as an image fits its
+            caches.
 
     Raises:
         UserError: As `load_weights` and `DepthInterpreter`, or the size is not that of the `.tflite` file.
@@ -90,6 +91,7 @@ def load_predictor(
     model, _, about = load_weights(TEACHERS.get(str(path), path))
     data = configuration.complete(about["config"], str(path)).data
     height, width = height or data.height, width or data.width
+    batch_size = batch_size or (1 if jax.default_backend() == "cpu" else 8)
     graph, variables = nnx.split(model)
     run = jax.jit(lambda variables, images: nnx.merge(graph, variables)(images).depth[..., 0])
     program = run.lower(variables, jax.ShapeDtypeStruct((batch_size, height, width, 3), jnp.uint8)).compile()

@@ -29,10 +29,8 @@ def folder(tmp_path):
 def network(monkeypatch):
     """Bright is far."""
 
-    def load(path, *, batch_size=3):
-        return prediction.Predictor(lambda images: images[..., 0].astype(np.float32), ROWS, COLUMNS, batch_size)
-
-    monkeypatch.setattr(prediction, "load_predictor", load)
+    predictor = prediction.Predictor(lambda images: images[..., 0].astype(np.float32), ROWS, COLUMNS, 3)
+    monkeypatch.setattr(prediction, "load_predictor", lambda path: predictor)
 
 
 def test_worst_pair():

@@ -30,14 +30,14 @@ class Contents(NamedTuple):
         parameters: Values in the kernels and biases of convolutions and of fully connected layers.
         macs: Multiply-adds of those layers for one image.
         ops: Number of operators of each kind.
-        left: As `ops`, of those that the delegate leaves to TFLite's own kernels.
+        not_delegated: As `ops`, of those that the delegate leaves to TFLite's own kernels.
         partitions: Parts of the network that the delegate runs, each at one go.
     """
 
     parameters: int
     macs: int
     ops: dict[str, int]
-    left: dict[str, int]
+    not_delegated: dict[str, int]
     partitions: int
 
 
@@ -58,7 +58,7 @@ def count_contents(interpreter: Any) -> Contents:
         parameters=sum(weights.values()),
         macs=macs,
         ops=dict(Counter(node["op_name"] for node in ops)),
-        left=dict(Counter(node["op_name"] for node in ops if node["index"] not in taken)),
+        not_delegated=dict(Counter(node["op_name"] for node in ops if node["index"] not in taken)),
         partitions=len(delegates),
     )
 

@@ -32,7 +32,7 @@ def file(tmp_path_factory):
 def test_contents(file):
     contents = timing.count_contents(open_interpreter(file))
     assert contents.ops == {"CONV_2D": 1, "RESIZE_NEAREST_NEIGHBOR": 1, "DEPTHWISE_CONV_2D": 1}
-    assert contents.left == {"RESIZE_NEAREST_NEIGHBOR": 1}
+    assert contents.not_delegated == {"RESIZE_NEAREST_NEIGHBOR": 1}
     assert contents.partitions == 2
     assert contents.macs == 8 * 8 * 8 * 27 + 16 * 16 * 8 * 9
     # TFLite adds zeros as the bias that the second convolution does not have.
@@ -44,7 +44,7 @@ def test_contents_without_a_delegate(file):
     resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     contents = timing.count_contents(tf.lite.Interpreter(str(file), experimental_op_resolver_type=resolver))
     assert contents.partitions == 0
-    assert contents.left == contents.ops
+    assert contents.not_delegated == contents.ops
 
 
 def test_bursts_take_turns():

@@ -31,7 +31,7 @@ from mdepth_jax.tflite.flatbuffer import add_metadata
 from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.training import config as configuration
 
-CALIBRATION_IMAGES, COMPARED_IMAGES, NAMED_LAYERS = 100, 8, 5
+CALIBRATION_IMAGES, COMPARED_IMAGES, NAMED_LAYERS = 100, 32, 5
 
 
 def main(argv: Sequence[str] | None = None) -> int:

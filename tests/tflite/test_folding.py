@@ -94,7 +94,7 @@ def test_first_and_last_block_of_the_papers_decoder_are_merged():
 @pytest.mark.parametrize(
     "options",
     [
-        {"encoder": "mixnet_s", "last_layer": "block"},
+        {"encoder": "mobilenet_v1", "last_layer": "block"},
         {"fusion": "add", "kernel": 3, "preprocessing": "torchvision"},
         {"encoder": "mobilenet_v1", "decoder": "redweb"},
     ],

@@ -2,9 +2,10 @@
 
 python -m mdepth_jax.train --config configs/finetune.py:RUN --workdir RUN/finetuned
 
-RUN is a run directory, such as `python -m mdepth_jax.prune` leaves. Every key can be replaced as usual, for instance by
---config.train.epochs=2 --config.optim.learning_rate=1e-4. The paper's pruned networks of 1.9M, 1.5M and 1.0M
-parameters have 0.1190, 0.1196 and 0.1208 WHDR on DIW after it, against 0.1156 of the whole one (Table 7).
+RUN is a run directory, such as `python -m mdepth_jax.prune` leaves. Every key can be replaced as usual: a short
+training wants a lower rate than the one that RUN began with, --config.train.epochs=2 --config.optim.learning_rate=1e-4.
+The paper's pruned networks of 1.9M, 1.5M and 1.0M parameters have 0.1190, 0.1196 and 0.1208 WHDR on DIW after it,
+against 0.1156 of the whole one (Table 7).
 """
 
 import pathlib

@@ -101,7 +101,6 @@ def test_one_step(name, folder, tmp_path):
     check_records(name, config, trainer.run())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_fixed_batch_is_learnt_in_fifty_steps(name, folder, tmp_path, monkeypatch):
     config = make_tiny(name, folder)

@@ -77,7 +77,6 @@ def test_whole_recipe(finished):
     assert {"loss/ranking", "loss/pixelwise", "loss/pairwise", "weight/pairwise"} <= record.keys()
 
 
-@pytest.mark.slow
 def test_killed_run_goes_on_bit_for_bit(finished, tmp_path):
     whole, _ = finished
     broken = tmp_path / "broken"
@@ -107,7 +106,6 @@ def assert_same_checkpoints(left, right, step):
         np.testing.assert_array_equal(one[name], other[name])
 
 
-@pytest.mark.slow
 def test_two_processes_train_as_two_devices_of_one(tmp_path):
     """Real processes, each with one device; the first one alone writes the run directory."""
     with socket.socket() as free:
@@ -142,7 +140,6 @@ def get_config():
 """
 
 
-@pytest.mark.slow
 def test_stages_run_in_order_and_go_on_where_they_were_stopped(tmp_path):
     """The second stage is interrupted; the same command finishes it, and leaves the first as it was."""
     file = tmp_path / "stages.py"

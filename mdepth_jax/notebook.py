@@ -1,0 +1,46 @@
+"""Runs the command lines in a notebook, whose own process leaves the accelerator to them."""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+
+from mdepth_jax.errors import UserError
+
+
+def run(module: str, *arguments: object) -> None:
+    """Runs `python -m MODULE ARGUMENTS...` and prints what it prints, as it comes.
+
+    Jupyter interrupts the kernel and its commands alike. A command that then saves its work, as training does, gets the
+    time to; a second interrupt does not wait.
+
+    Args:
+        module: `mdepth_jax.train`, say.
+        *arguments: Of the command line; each is turned into text.
+
+    Raises:
+        UserError: The command has failed; the message is the last line that it printed.
+        KeyboardInterrupt: It was interrupted.
+    """
+    command = ["-m", module, *map(str, arguments)]
+    print("+", shlex.join(["python", *command]), flush=True)
+    with subprocess.Popen(
+        [sys.executable, "-u", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        try:
+            last = _show(process.stdout)
+        except KeyboardInterrupt:
+            _show(process.stdout)
+            raise
+    if process.returncode:
+        raise UserError(last.removeprefix("error: ") or f"{module} ended with status {process.returncode}")
+
+
+def _show(lines: Iterable[str]) -> str:
+    """Prints lines, and gives the last one that is not blank."""
+    last = ""
+    for line in lines:
+        print(line, end="", flush=True)
+        last = line.strip() or last
+    return last

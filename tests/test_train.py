@@ -11,7 +11,9 @@ import time
 
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 
+from mdepth_jax import cli, train
 from mdepth_jax.training import logbook
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -186,11 +188,12 @@ def test_stages_run_in_order_and_go_on_where_they_were_stopped(tmp_path):
         (["--config", "nothing.py"], "nothing.py"),
     ],
 )
-def test_mistakes_are_one_line(flags, message, tmp_path):
-    process = run("--workdir", str(tmp_path / "run"), *flags)
-    assert process.returncode == 2
-    assert "Traceback" not in process.stderr
-    last = process.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: ")
-    assert message in last
+def test_mistakes_are_one_line(flags, message, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["train", *command("--workdir", str(tmp_path / "run"), *flags)[3:]])
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as end:
+        cli.run(train.main)
+    assert end.value.code == 2
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert message in lines[-1]
     assert not (tmp_path / "run").exists()

@@ -18,6 +18,7 @@ from mdepth_jax.training import logbook
 
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = [
+    "--config.model.encoder=mobilenet_v1",  # compiles fastest
     "--config.model.width=0.25",
     "--config.data.count=16",
     "--config.data.eval_count=4",

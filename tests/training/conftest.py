@@ -15,7 +15,7 @@ def config():
     """A run of two epochs of four steps on 64x64 noise."""
     return configuration.overlay(
         name="tiny",
-        model={"width": 0.25},
+        model={"encoder": "mobilenet_v1", "width": 0.25},
         data={
             "source": "scenes",
             "count": 16,

@@ -62,14 +62,19 @@ def check(kind: Kind, agreement: Agreement) -> None:
     """Raises UserError if a file does not come close enough to its network."""
     limit = LARGEST_ERROR.get(kind)
     if limit is not None and not agreement.error <= limit:
+        way_out = {
+            "none": "install the versions of jax and tensorflow that pyproject.toml names",
+            "float16": "convert for the size of the training's images, or take --quantize none",
+        }[kind]
         raise UserError(
             f"the file differs from the network by {agreement.error:.2e} of the depth's range, more than {limit:g};"
-            " install the versions of jax and tensorflow that pyproject.toml names"
+            f" {way_out}"
         )
     if not agreement.spearman >= LOWEST_SPEARMAN:
         raise UserError(
             f"the file orders depths otherwise than the network: rank correlation {agreement.spearman:.4f}, less than"
-            f" {LOWEST_SPEARMAN:g}; calibrate with more images like those of training, or take --quantize float16"
+            f" {LOWEST_SPEARMAN:g}; convert for the size of the training's images, calibrate with images like those, or"
+            " take --quantize float16"
         )
 
 

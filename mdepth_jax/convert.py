@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Writes the file and prints how close it comes to the network; returns the exit status."""
     args = parse(argv)
     model, model_config, about = load_weights(args.model)
-    config = configuration.complete(about["config"], str(args.model))
+    config = configuration.of_weights(about, args.model)
     config.data.height, config.data.width = args.height or config.data.height, args.width or config.data.width
     size = config.data.height, config.data.width
     check_size(*size)

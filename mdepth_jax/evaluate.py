@@ -90,7 +90,7 @@ def open_network(path: pathlib.Path) -> tuple[DepthNet | DepthInterpreter, Confi
     """
     if path.suffix != ".tflite":
         model, _, about = load_weights(path)
-        return model, configuration.complete(about["config"], str(path))
+        return model, configuration.of_weights(about, path)
     network = DepthInterpreter(path, threads=os.cpu_count() or 1)
     config = configuration.complete(network.metadata.get("config", {}), str(path))
     config.data.height, config.data.width = network.height, network.width

@@ -89,7 +89,7 @@ def load_predictor(
         data = configuration.complete(network.metadata.get("config", {}), str(path)).data
         return Predictor(lambda images: network(images)[..., 0], *size, 1, data.log)
     model, _, about = load_weights(TEACHERS.get(str(path), path))
-    data = configuration.complete(about["config"], str(path)).data
+    data = configuration.of_weights(about, path).data
     height, width = height or data.height, width or data.width
     batch_size = batch_size or (1 if jax.default_backend() == "cpu" else 8)
     graph, variables = nnx.split(model)

@@ -22,13 +22,14 @@ from ml_collections import ConfigDict
 from mdepth_jax import cli
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import write_whole
 from mdepth_jax.models import load_weights
 from mdepth_jax.pruning import netadapt, report
 from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.netadapt import Settings
 from mdepth_jax.pruning.resources import make_resource
 from mdepth_jax.pruning.search import Search
-from mdepth_jax.train import open_teacher
+from mdepth_jax.teaching import open_teacher
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment
 from mdepth_jax.training.objective import make_objective
@@ -75,6 +76,10 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
     parser.add_argument("--evaluation_batches", type=int, default=default.evaluation_batches,
                         help="of the held-out set, to judge a proposal; 0 for all (default: %(default)s)")  # fmt: skip
     args, rest = parser.parse_known_args(argv)
+    if not (0 < args.first_step < 1 and 0 < args.decay <= 1):
+        parser.error("--first_step must lie between 0 and 1, --decay above 0 and at most at 1")
+    if args.short_steps < 1 or args.learning_rate <= 0 or args.evaluation_batches < 0:
+        parser.error("--short_steps and --learning_rate must be positive, --evaluation_batches 0 or more")
     overrides = {}
     for flag in rest:
         key, equals, value = flag.removeprefix("--config.").partition("=")
@@ -91,7 +96,7 @@ def prepare(args: argparse.Namespace, overrides: dict[str, Any]) -> Search:
         UserError: If the run, its data, the target or the table will not do, or the directory is another search's.
     """
     model, model_config, about = load_weights(args.model)
-    config = configuration.complete(about["config"], str(args.model))
+    config = configuration.of_weights(about, args.model)
     for key, value in overrides.items():
         configuration.override(config, key, value)
     if config.model.heads:
@@ -137,8 +142,9 @@ def bind_to_workdir(args: argparse.Namespace, config: ConfigDict) -> None:
             )
     elif (args.workdir / "config.json").exists():
         raise UserError(f"{args.workdir} holds a run already; choose another --workdir")
-    args.workdir.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(ours, indent=2) + "\n")
+    else:
+        args.workdir.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(ours, indent=2) + "\n")
 
 
 def _target(args: argparse.Namespace) -> tuple[str, float]:

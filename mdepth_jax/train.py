@@ -14,24 +14,22 @@ import json
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from absl import flags
 from flax import nnx
 from ml_collections import ConfigDict, config_flags
 
 from mdepth_jax import cli
-from mdepth_jax.data.loading import open_data, uses_depth
+from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import build_model, load_pretrained, load_teacher, load_weights, start_from
-from mdepth_jax.models.teachers import Prediction
+from mdepth_jax.models import build_model, load_pretrained, load_weights, start_from
+from mdepth_jax.teaching import open_teacher
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment, hosts, report, stages
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import make_objective
-from mdepth_jax.training.step import make_mesh, replicate
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
@@ -129,18 +127,6 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     if hosts.is_first():
         (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
     return trainer, network
-
-
-def open_teacher(config: ConfigDict) -> Callable[[Any], Prediction] | None:
-    """Puts the teacher of a configuration on all devices; None if it has none.
-
-    Raises:
-        UserError: As `load_teacher`.
-    """
-    run, mesh = config.teacher.run, make_mesh()
-    has_maps = config.teacher.maps or uses_depth(config)
-    log = config.data.log if has_maps else None
-    return load_teacher(run, lambda tree: replicate(tree, mesh), log=log) if run else None
 
 
 if __name__ == "__main__":

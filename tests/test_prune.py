@@ -141,3 +141,14 @@ def test_unknown_flags(run, flag, tmp_path, capsys):
     with pytest.raises(SystemExit):
         prune.main([*flags(run, tmp_path / "new"), flag])
     assert f"unrecognized argument: {flag}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--first_step", "0"], ["--decay", "1.1"], ["--short_steps", "0"], ["--learning_rate", "-1"],
+     ["--evaluation_batches", "-1"]],
+)  # fmt: skip
+def test_settings_that_would_never_end_or_teach(flags, capsys):
+    with pytest.raises(SystemExit):
+        prune.parse(["--model", "run", "--workdir", "small", "--target_params", "1e6", *flags])
+    assert flags[0] in capsys.readouterr().err.splitlines()[-1]

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.data.types import Data
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import write_whole
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.models.weights import save_weights
@@ -161,7 +162,7 @@ class Search:
             "config": config.to_dict(),
         }
         save_weights(self.workdir / "model.safetensors", smaller, config.model, about)
-        (self.workdir / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+        write_whole(self.workdir / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
 
     def cut(self) -> DepthNet:
         """Gives the network so far, cut out."""

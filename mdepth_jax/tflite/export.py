@@ -50,18 +50,18 @@ def describe(
         about: As of `load_weights`.
         quantization: See `quantization.Kind`.
     """
-    data = config.data
+    data, known = config.data, about | about.get("scores", {})
     weights = weights / "model.safetensors" if weights.is_dir() else weights
     return {
         "name": f"{model.encoder} + {model.decoder}",
-        "output": "relative depth: larger = farther; no unit, no fixed range, not metres and not disparity",
+        "output": about.get("output", "relative depth: larger = farther; no unit, no fixed range, not metres"),
         "input": f"RGB, 0 to 255, scaled inside; the whole picture resized to {data.height}x{data.width} (HxW)",
         "training_data": "rendered scenes" if data.source == "scenes" else pathlib.Path(data.root).name,
         "license": "code: Apache-2.0; weights: the terms of the training data and of the encoder's weights",
         "version": mdepth_jax.__version__,
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "quantization": quantization,
-        "scores": {key: about[key] for key in SCORES if key in about},
+        "scores": {key: known[key] for key in SCORES if key in known},
         "model": model.to_dict(),
         # What an evaluation of the file must know.
         "config": {"data": {"crop": data.crop, "log": data.log}},

@@ -10,6 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import write_whole
 from mdepth_jax.models import default_config
 
 
@@ -222,9 +223,7 @@ def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool =
             )
     elif writes:
         workdir.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
-        temporary.replace(path)
+        write_whole(path, json.dumps(config.to_dict(), indent=2) + "\n")
 
 
 def load(workdir: pathlib.Path) -> ConfigDict:
@@ -258,6 +257,21 @@ def complete(saved: Mapping[str, Any], where: str) -> ConfigDict:
     except (KeyError, TypeError) as error:
         raise UserError(f"{where}: written by another version ({error}); use that one") from None
     return config
+
+
+def of_weights(about: Mapping[str, Any], path: pathlib.Path) -> ConfigDict:
+    """Gives the configuration of the run that made a file of weights.
+
+    Args:
+        about: What the file's header tells, see `models.weights.load_weights`.
+        path: Of the file or its run, for messages.
+
+    Raises:
+        UserError: If the header does not tell it, or as `complete`.
+    """
+    if "config" not in about:
+        raise UserError(f"{path}: its header does not tell the run's configuration; give a file that a run wrote")
+    return complete(about["config"], str(path))
 
 
 def differences(ours: ConfigDict, theirs: ConfigDict) -> list[str]:

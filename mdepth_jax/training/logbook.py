@@ -9,6 +9,8 @@ import numpy as np
 import tensorboardX
 import tqdm
 
+from mdepth_jax.files import write_whole
+
 
 class Logbook:
     """Writes scalars and images of a run, and shows its progress.
@@ -87,6 +89,4 @@ def append(path: pathlib.Path, record: dict[str, Any]) -> None:
 
 def rewrite(path: pathlib.Path, records: list[dict[str, Any]]) -> None:
     """Writes a file of records anew; it appears whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
-    temporary.replace(path)
+    write_whole(path, "".join(json.dumps(record) + "\n" for record in records))

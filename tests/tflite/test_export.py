@@ -49,10 +49,12 @@ def test_places_that_cannot_be_written(tmp_path, name, message):
 def test_description(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     config = overlay(data={"root": "data/nyuv2", "log": 4.0, "height": 64, "width": 96})
-    about = describe(tmp_path, config.model, config, {"whdr": 0.2, "config": {}}, "int8")
+    header = {"output": "depth, larger = farther, in metres", "scores": {"whdr": 0.2}, "pairs": 10, "config": {}}
+    about = describe(tmp_path, config.model, config, header, "int8")
     assert about["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()
-    assert about == describe(tmp_path / "model.safetensors", config.model, config, {"whdr": 0.2}, "int8")
-    assert "larger = farther" in about["output"]
+    assert about == describe(tmp_path / "model.safetensors", config.model, config, header, "int8")
+    assert about["output"] == header["output"]
+    assert "larger = farther" in describe(tmp_path, config.model, config, {}, "int8")["output"]
     assert "64x96" in about["input"]
-    assert (about["training_data"], about["scores"]) == ("nyuv2", {"whdr": 0.2})
+    assert (about["training_data"], about["scores"]) == ("nyuv2", {"whdr": 0.2, "pairs": 10})
     assert about["config"] == {"data": {"crop": "none", "log": 4.0}}

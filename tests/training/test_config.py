@@ -132,3 +132,8 @@ def test_a_run_of_an_earlier_version_gets_the_defaults_of_later_keys(tmp_path):
 def test_a_start_that_was_moved_is_no_other_configuration(tmp_path):
     configuration.bind_to_workdir(configuration.overlay(model={"start": "here"}), tmp_path)
     configuration.bind_to_workdir(configuration.overlay(model={"start": "there"}), tmp_path)
+
+
+def test_weights_that_do_not_tell_their_run(tmp_path):
+    with pytest.raises(UserError, match=r"other\.safetensors: its header does not tell the run's configuration"):
+        configuration.of_weights({"command": "?"}, tmp_path / "other.safetensors")

@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from mdepth_jax.errors import UserError
 
@@ -28,13 +29,12 @@ def run(module: str, *arguments: object) -> None:
         [sys.executable, "-u", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
-        try:
-            last = _show(process.stdout)
-        except KeyboardInterrupt:
-            _show(process.stdout)
-            raise
+        # Interrupts come to the main thread alone, so that this one loses no line to them.
+        with ThreadPoolExecutor(1) as reader:
+            last = reader.submit(_show, process.stdout)
+            last.exception()
     if process.returncode:
-        raise UserError(last.removeprefix("error: ") or f"{module} ended with status {process.returncode}")
+        raise UserError(last.result().removeprefix("error: ") or f"{module} ended with status {process.returncode}")
 
 
 def _show(lines: Iterable[str]) -> str:

@@ -21,6 +21,14 @@ signal.signal(signal.SIGINT, stop)
 print("ready")
 signal.pause()
 """
+# As ipykernel does: a process started in the background by a shell would ignore interrupts.
+KERNEL = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mdepth_jax import notebook
+notebook.run("{}")
+print("went on")
+"""
 
 
 @pytest.fixture
@@ -56,7 +64,7 @@ def test_failure_is_an_error_with_the_last_line(module, code, message):
 def test_an_interrupted_command_may_save(module):
     """The signal goes to the kernel and its command, as Jupyter sends it."""
     kernel = subprocess.Popen(
-        [sys.executable, "-c", f"from mdepth_jax import notebook; notebook.run({module(SAVES)!r}); print('went on')"],
+        [sys.executable, "-c", KERNEL.format(module(SAVES))],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip

@@ -2,9 +2,11 @@
 
 Batch normalisation moves into the convolutions, the scale of the image into the first of them. Nearest up-sampling and
 the depthwise convolution behind it become four convolutions of the small image. A linear 1x1 convolution moves into the
-next one where that makes less work. Everything is computed here once, in double precision, before any tracing.
+next one where that makes less work, and the prediction before the last interleaving. Everything is computed here once,
+in double precision, before any tracing.
 """
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +19,7 @@ from jaxtyping import Array, Float
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.decoders import FBNetDecoder
 from mdepth_jax.models.depth_net import PREPROCESSING
-from mdepth_jax.models.depthwise import pad_widths, phase_folds
+from mdepth_jax.models.depthwise import Padding, pad_widths, phase_folds
 from mdepth_jax.models.layers import Activation, BatchNorm, Conv, ConvNorm, DepthwiseConv, MixedConv
 
 # Merging makes a concatenation wider: it must save this share of the multiply-adds to pay.
@@ -80,15 +82,18 @@ class FoldedConv(nnx.Module):
 
     Args:
         arrays: Kernel and bias.
-        source: The layer that it stands for.
+        source: The layer that it stands for, which gives stride and padding.
         activation: `None` for a linear output.
         name: Of the layer in the network; operations in the file are named after it.
     """
 
-    def __init__(self, arrays: Affine, source: Conv | DepthwiseConv, activation: Activation | None, name: str):
+    def __init__(
+        self, arrays: Affine, source: "Conv | DepthwiseConv | FoldedConv", activation: Activation | None, name: str
+    ):
         self.depthwise = isinstance(source, DepthwiseConv)
-        self.stride, self.padding = source.stride, source.padding
-        self.in_channels, self.out_channels, self.param_dtype = source.in_channels, source.out_channels, jnp.float32
+        self.stride: int = source.stride
+        self.padding: Padding = source.padding
+        self.param_dtype = jnp.float32
         self.activation, self.name = activation, name
         self.set(arrays)
 
@@ -100,6 +105,8 @@ class FoldedConv(nnx.Module):
     def set(self, arrays: Affine) -> None:
         """Gives the layer another kernel and bias."""
         self.kernel, self.bias = (nnx.Param(jnp.asarray(values, jnp.float32)) for values in arrays)
+        self.out_channels = len(arrays.bias)
+        self.in_channels = self.out_channels if self.depthwise else arrays.kernel.shape[2]
 
     def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch out_height out_width out"]:
         """Applies the layer."""
@@ -117,8 +124,16 @@ class FoldedConv(nnx.Module):
             return y if self.activation is None else self.activation(y)
 
 
+class Identity(nnx.Module):
+    """Stands for a layer that has moved into another one."""
+
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
+        """Gives `x`."""
+        return x
+
+
 class UpsamplingConv(nnx.Module):
-    """Nearest x2 up-sampling, depthwise convolution, bias, activation.
+    """Nearest x2 up-sampling, depthwise convolution, bias, activation, and a 1x1 convolution if `reader` is given one.
 
     Args:
         arrays: Kernel and bias.
@@ -136,18 +151,11 @@ class UpsamplingConv(nnx.Module):
             for a, row in enumerate(split_phases(arrays.kernel))
         )
         self.in_channels, self.out_channels, self.param_dtype = source.in_channels, source.out_channels, jnp.float32
+        self.reader: FoldedConv | Identity = Identity()
 
     def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch 2*height 2*width out"]:
         """Applies the layer."""
-        return interleave([[phase(x) for phase in row] for row in self.phases])
-
-
-class Identity(nnx.Module):
-    """Stands for a layer that has moved into another one."""
-
-    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
-        """Gives `x`."""
-        return x
+        return interleave([[self.reader(phase(x)) for phase in row] for row in self.phases])
 
 
 class FoldedNet(nnx.Module):
@@ -168,12 +176,15 @@ class FoldedNet(nnx.Module):
         fold_layers(self)
         stem = self.encoder.stem
         stem.set(Affine(stem.arrays.kernel / np.array(deviation)[:, np.newaxis], stem.arrays.bias))
+        self.read_skip: FoldedConv | Identity = Identity()
         if isinstance(self.decoder, FBNetDecoder):
             merge_projections(self.decoder)
+            self.read_skip = predict_early(self.decoder)
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> Float[Array, "batch height width 1"]:
         """Predicts depth from RGB, 0 to 255; both sides are multiples of 32."""
-        return self.decoder(self.encoder(image - jnp.float32([[[self.mean]]]))).depth
+        first, *features = self.encoder(image - jnp.float32([[[self.mean]]]))
+        return self.decoder((self.read_skip(first), *features)).depth
 
 
 def fold_layers(module: Any, path: str = "") -> None:
@@ -210,22 +221,44 @@ def fold_layer(layer: ConvNorm | Conv, name: str) -> FoldedConv | UpsamplingConv
 
 
 def merge_projections(decoder: Any) -> None:
-    """Merges the linear 1x1 convolution at the end of a block with the one that reads it, in place, if that saves work.
+    """Merges the linear 1x1 convolution at the end of a block with the next block's, in place, if that saves work.
 
-    With the paper's widths that is so in the first and in the last block. A skip that is added lies between the two.
+    With the paper's widths that is so in the first block. A skip that is added lies between the two.
 
     Args:
         decoder: An `FBNetDecoder` of folded layers.
     """
     blocks = [*decoder.blocks] if decoder.last is None else [*decoder.blocks, decoder.last]
-    readers = [*(block.expand for block in blocks[1:]), decoder.predict]
-    for block, reader in zip(blocks, readers, strict=True):
-        if reader is None or (decoder.fusion == "add" and block is not decoder.last):
+    for block, following in itertools.pairwise(blocks):
+        reader = following.expand
+        if reader is None or decoder.fusion == "add":
             continue
         merged = merge_pointwise(block.project.arrays, reader.arrays)
         if merged.kernel.size <= MERGED_SIZE * (block.project.kernel.size + reader.kernel.size):
             reader.set(merged)
             block.project = Identity()
+
+
+def predict_early(decoder: Any) -> FoldedConv | Identity:
+    """Lets the last block predict, in place, before its four small images are interleaved: one channel, not 32.
+
+    Args:
+        decoder: An `FBNetDecoder` of folded layers.
+
+    Returns:
+        What the skip of the last of `decoder.blocks` has to pass; the decoder then adds it to the prediction.
+    """
+    block, predict = decoder.last or decoder.blocks[-1], decoder.predict
+    project, (kernel, bias) = block.project.arrays, predict.arrays
+    width = len(project.bias)
+    merged = merge_pointwise(project, Affine(kernel[:, :, :width], bias))
+    block.depthwise.reader = FoldedConv(merged, predict, None, f"{predict.name}/block")
+    block.project = decoder.predict = Identity()
+    if decoder.last is not None:
+        return Identity()
+    decoder.fusions = (*decoder.fusions[:-1], "add")
+    of_skip = kernel if decoder.fusion == "add" else kernel[:, :, width:]
+    return FoldedConv(Affine(of_skip, np.zeros_like(bias)), predict, None, f"{predict.name}/skip")
 
 
 def _arrays(conv: Conv | DepthwiseConv) -> Affine:

@@ -16,6 +16,7 @@ from mdepth_jax.tflite.folding import (
     interleave,
     merge_pointwise,
     merge_projections,
+    predict_early,
     split_phases,
 )
 from tests.tflite.networks import make_network
@@ -88,7 +89,10 @@ def test_first_and_last_block_of_the_papers_decoder_are_merged():
     decoder = FBNetDecoder((16, 24, 32, 96, 320, 1280), rngs=nnx.Rngs(0))
     fold_layers(decoder)
     merge_projections(decoder)
+    read_skip = predict_early(decoder)
     assert [isinstance(block.project, Identity) for block in decoder.blocks] == [True, False, False, True]
+    assert decoder.blocks[-1].depthwise.reader.kernel.shape == (1, 1, 32, 1)
+    assert read_skip.kernel.shape == (1, 1, 16, 1)
 
 
 @pytest.mark.parametrize(

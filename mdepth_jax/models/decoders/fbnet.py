@@ -99,6 +99,7 @@ class FBNetDecoder(nnx.Module):
         *outputs, deepest, head_width = widths
         outputs = outputs[::-1]
         self.fusion = fusion
+        self.fusions: tuple[Fusion, ...] = (fusion,) * len(outputs)  # of each block with its skip
         self.deterministic = False
         merge = 2 if fusion == "concat" else 1
         channels = head_width + deepest if fusion == "concat" else head_width
@@ -129,9 +130,9 @@ class FBNetDecoder(nnx.Module):
         if self.fusion == "concat":
             x = jnp.concatenate([x, skips[-1]], axis=-1)
         stages = []
-        for block, skip in zip(self.blocks, skips[-2::-1], strict=True):
+        for block, skip, fusion in zip(self.blocks, skips[-2::-1], self.fusions, strict=True):
             x = block(x)
-            x = jnp.concatenate([x, skip], axis=-1) if self.fusion == "concat" else x + skip
+            x = jnp.concatenate([x, skip], axis=-1) if fusion == "concat" else x + skip
             stages.append(x)
         inner = stages[-1 - len(self.heads) : -1]
         auxiliary = (

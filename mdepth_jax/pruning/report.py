@@ -52,7 +52,7 @@ def write(search: Search) -> str:
         "",
         _table(changed),
         "",
-        "Next, the long training, with everything as in the run that was pruned:",
+        "Next, the long training, like the one of the run that was pruned but at a tenth of its learning rate:",
         "",
         *(f"    {command}" for command in next_commands(directory)),
         "",

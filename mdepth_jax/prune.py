@@ -3,6 +3,7 @@
 python -m mdepth_jax.prune --model RUN --target_params 1.9e6 --workdir DIR [--config.key=value ...]
 python -m mdepth_jax.prune --model RUN --target_macs 2.5e8 --workdir DIR
 python -m mdepth_jax.prune --model RUN --target_latency_ms 40 --latency_table FILE.csv --workdir DIR
+python -m mdepth_jax.prune --model RUN --target_params 1.9e6 --one_shot --workdir DIR      no search: seconds
 
 Data, losses and held-out set are the run's own; --config.key=value replaces a key of its configuration:
 --config.data.root=DIR where its data have moved, --config.data.eval=SPLIT to choose by other images than those that
@@ -14,8 +15,8 @@ import argparse
 import ast
 import json
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
@@ -23,12 +24,13 @@ from mdepth_jax import cli
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
 from mdepth_jax.files import write_whole
-from mdepth_jax.models import load_weights
-from mdepth_jax.pruning import netadapt, report
-from mdepth_jax.pruning.channels import find_structure
+from mdepth_jax.models import DepthNet, load_weights
+from mdepth_jax.models.weights import named_tensors
+from mdepth_jax.pruning import netadapt, report, surgery
+from mdepth_jax.pruning.channels import Structure, find_structure
 from mdepth_jax.pruning.netadapt import Settings
-from mdepth_jax.pruning.resources import make_resource
-from mdepth_jax.pruning.search import Search
+from mdepth_jax.pruning.resources import Resource, make_resource
+from mdepth_jax.pruning.search import Search, write_run
 from mdepth_jax.teaching import open_teacher
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment
@@ -38,6 +40,9 @@ from mdepth_jax.training.objective import make_objective
 def main(argv: Sequence[str] | None = None) -> int:
     """Searches and reports; returns the exit status."""
     args, overrides = parse(argv)
+    if args.one_shot:
+        print(cut_at_once(args, overrides))
+        return 0
     search = prepare(args, overrides)
     finished = search.run()
     text = report.write(search)
@@ -66,6 +71,8 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
     parser.add_argument("--latency_table", type=pathlib.Path,
                         help="CSV: operation (conv, depthwise), kernel, stride, height, width (of the output), "
                         "in_channels, out_channels, ms")  # fmt: skip
+    parser.add_argument("--one_shot", action="store_true",
+                        help="the same share of every group of channels, those with the largest weights")  # fmt: skip
     parser.add_argument("--first_step", type=float, default=default.first_step,
                         help="share that the first iteration saves (default: %(default)s)")  # fmt: skip
     parser.add_argument("--decay", type=float, default=default.decay, help="of the steps (default: %(default)s)")
@@ -89,11 +96,22 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
     return args, overrides
 
 
-def prepare(args: argparse.Namespace, overrides: dict[str, Any]) -> Search:
-    """Builds everything that the flags and the run describe.
+class Opened(NamedTuple):
+    """What is pruned, and what for; see `Search`."""
+
+    model: DepthNet
+    config: ConfigDict
+    about: Mapping[str, Any]
+    structure: Structure
+    resource: Resource
+    settings: Settings
+
+
+def open_run(args: argparse.Namespace, overrides: dict[str, Any]) -> Opened:
+    """Reads the run and what the flags say about it.
 
     Raises:
-        UserError: If the run, its data, the target or the table will not do, or the directory is another search's.
+        UserError: If the run, a key of its configuration, the target or the table will not do.
     """
     model, model_config, about = load_weights(args.model)
     config = configuration.of_weights(about, args.model)
@@ -102,9 +120,6 @@ def prepare(args: argparse.Namespace, overrides: dict[str, Any]) -> Search:
     if config.model.heads:
         print(f"{args.model} was trained with {config.model.heads} intermediate heads; they are dropped")
     config.model.update(model_config.to_dict() | {"dtype": config.model.dtype})
-    if "holistic" in config.loss.terms.split("+"):
-        print("The discriminator stays out of the search: its proposals are trained without the term 'holistic'")
-        config.loss.terms = "+".join(term for term in config.loss.terms.split("+") if term != "holistic")
     configuration.check(config)
     structure = find_structure(model, config.data.height, config.data.width)
     name, target = _target(args)
@@ -117,12 +132,40 @@ def prepare(args: argparse.Namespace, overrides: dict[str, Any]) -> Search:
         learning_rate=args.learning_rate,
         evaluation_batches=args.evaluation_batches,
     )
-    netadapt.check_target(structure, resource, settings)
+    netadapt.check_target(structure, resource, settings._replace(decay=1.0) if args.one_shot else settings)
+    return Opened(model, config, about, structure, resource, settings)
+
+
+def prepare(args: argparse.Namespace, overrides: dict[str, Any]) -> Search:
+    """Builds everything that the flags and the run describe.
+
+    Raises:
+        UserError: As `open_run`, or if the run's data will not do, or the directory is another search's.
+    """
+    model, config, about, structure, resource, settings = open_run(args, overrides)
+    if "holistic" in config.loss.terms.split("+"):
+        print("The discriminator stays out of the search: its proposals are trained without the term 'holistic'")
+        config.loss.terms = "+".join(term for term in config.loss.terms.split("+") if term != "holistic")
+        configuration.check(config)
     data, supervision = open_data(config)
     objective = make_objective(config, supervision)
     teacher = open_teacher(config)
     bind_to_workdir(args, config)
     return Search(model, structure, resource, settings, config, objective, data, teacher, about, args.workdir)
+
+
+def cut_at_once(args: argparse.Namespace, overrides: dict[str, Any]) -> str:
+    """Prunes without a search, and gives the text for the user; the network is not scored.
+
+    Raises:
+        UserError: As `open_run`, or if the directory is another search's.
+    """
+    model, config, about, structure, resource, settings = open_run(args, overrides)
+    bind_to_workdir(args, config)
+    kept = netadapt.same_share(structure, named_tensors(model), resource, settings.target, settings.divisor)
+    unscored = {key: value for key, value in about.items() if key != "scores"}
+    write_run(args.workdir, surgery.cut(model, structure, kept), config, unscored)
+    return report.write_cut(args.workdir, structure, resource, kept)
 
 
 def bind_to_workdir(args: argparse.Namespace, config: ConfigDict) -> None:

@@ -97,6 +97,19 @@ def test_it_trains_on_with_the_command_that_is_printed(pruned, tmp_path):
         np.testing.assert_array_equal(named_tensors(started)[name], variable)
 
 
+def test_without_a_search_every_group_keeps_the_same_share(run, tmp_path, capsys):
+    workdir = tmp_path / "cut"
+    assert prune.main([*flags(run, workdir), "--one_shot"]) == 0
+    assert f"--config configs/finetune.py:{workdir}" in capsys.readouterr().out
+    model, _, about = load_weights(workdir)
+    assert 300e3 < count_parameters(model) <= 330e3
+    assert "scores" not in about
+    before, after = read_widths(load_weights(run)[0]), read_widths(model)
+    shares = np.array([after[path][1] / out for path, (_, out) in before.items() if out >= 64])
+    assert np.ptp(shares) <= 8 / 64
+    assert load_file(CONFIGS / "finetune.py", str(workdir)).optim.learning_rate == pytest.approx(0.001)
+
+
 def test_a_pruned_run_can_be_pruned_again(pruned, tmp_path):
     search = prune.prepare(*prune.parse(flags(pruned[0], tmp_path / "again", target="300e3")))
     model, config, _ = load_weights(pruned[0])

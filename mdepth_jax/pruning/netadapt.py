@@ -7,8 +7,8 @@ zeros (see `surgery`): all proposals of a search share one compiled training ste
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -142,6 +142,29 @@ def smallest(structure: Structure, resource: Resource, divisor: int) -> float:
     """Gives the amount that the network needs with every group at its smallest width."""
     kept = [np.arange(group.channels) < divisor for group in structure.groups]
     return resource.measure(surgery.shapes_of(structure, kept))
+
+
+def same_share(
+    structure: Structure, tensors: Mapping[str, Any], resource: Resource, target: float, divisor: int
+) -> list[surgery.Stays]:
+    """Prunes without a search: keeps the same share of every group, the largest that meets the target.
+
+    Args:
+        structure: Of the network.
+        tensors: Its variables by path; the channels with the largest weights stay.
+        resource: To save.
+        target: Amount to get to; at least `smallest`.
+        divisor: Widths are multiples of it.
+    """
+    for share in np.linspace(1, 0, 201):
+        widths = [max(divisor, round(group.channels * share / divisor) * divisor) for group in structure.groups]
+        kept = [
+            surgery.strongest(group, tensors, np.ones(group.channels, bool), width)
+            for group, width in zip(structure.groups, widths, strict=True)
+        ]
+        if resource.measure(surgery.shapes_of(structure, kept)) <= target:
+            return kept
+    raise AssertionError("a target below the smallest amount")
 
 
 def check_target(structure: Structure, resource: Resource, settings: Settings) -> None:

@@ -10,43 +10,58 @@ import tabulate
 
 from mdepth_jax import plots
 from mdepth_jax.pruning.channels import Structure
-from mdepth_jax.pruning.resources import Shapes, count_macs, layers
+from mdepth_jax.pruning.resources import Resource, Shapes, count_macs, layers
 from mdepth_jax.pruning.search import SUFFIX, Search
-from mdepth_jax.pruning.surgery import shapes_of
+from mdepth_jax.pruning.surgery import Kept, keep_all, shapes_of
 
 
 def write(search: Search) -> str:
     """Writes `report.md`, `iterations.csv`, `widths.csv` and `tradeoff.png`, and gives the text of the first."""
     directory, history, metric, resource = search.workdir, search.history, search.config.train.best_by, search.resource
-    before, after = (shapes_of(search.structure, kept) for kept in (search.whole, search.kept))
     spent = [sum(proposal.seconds for proposal in search.proposals_of(choice.iteration)) for choice in history]
     rows = [
         {"iteration": choice.iteration, "layer": choice.layer, "width": choice.width, resource.name: choice.resource,
          metric: choice.score, "proposals": len(search.proposals_of(choice.iteration)), "seconds": seconds}
         for choice, seconds in zip(history, spent, strict=True)
     ]  # fmt: skip
-    widths = list(compare_widths(search.structure, before, after))
     write_csv(directory / "iterations.csv", rows)
-    write_csv(directory / "widths.csv", widths)
     points = [(choice.resource, choice.score) for choice in history]
     plots.save_search(directory / "tradeoff.png", points, resource.name, metric)
     told = [
         row | {resource.name: resource.tell(choice.resource), metric: f"{choice.score:.4f}", "seconds": round(seconds)}
         for row, choice, seconds in zip(rows, history, spent, strict=True)
     ]
-    changed = [row for row in widths if (row["in before"], row["out before"]) != (row["in after"], row["out after"])]
-    macs = [count_macs(search.structure, shapes) / 1e9 for shapes in (before, after)]
     height, width = search.config.data.height, search.config.data.width
     lines = [
         f"# {search.config.name.removesuffix(SUFFIX)}, pruned",
         "",
-        f"{resource.tell(history[0].resource)} -> {resource.tell(history[-1].resource)}; "
         f"{metric} {history[0].score:.4f} -> {history[-1].score:.4f} before the long training; "
-        f"{macs[0]:.3f} -> {macs[1]:.3f} GMACs at {height}x{width}; {search.iteration} iterations",
+        f"{search.iteration} iterations at {height}x{width}",
         "",
         _table(told),
         "",
         "![score against resource](tradeoff.png)",
+        "",
+        *_tell_cut(directory, search.structure, resource, search.kept),
+    ]
+    return _write_report(directory, lines)
+
+
+def write_cut(directory: pathlib.Path, structure: Structure, resource: Resource, kept: Kept) -> str:
+    """Writes `report.md` and `widths.csv` of a network that was pruned without a search, and gives the text."""
+    return _write_report(directory, ["# Pruned without a search", "", *_tell_cut(directory, structure, resource, kept)])
+
+
+def _tell_cut(directory: pathlib.Path, structure: Structure, resource: Resource, kept: Kept) -> list[str]:
+    """Writes `widths.csv`; gives the lines on what the network needs, on its widths and on what comes next."""
+    before, after = (shapes_of(structure, stays) for stays in (keep_all(structure), kept))
+    widths = list(compare_widths(structure, before, after))
+    write_csv(directory / "widths.csv", widths)
+    changed = [row for row in widths if (row["in before"], row["out before"]) != (row["in after"], row["out after"])]
+    macs = [count_macs(structure, shapes) / 1e9 for shapes in (before, after)]
+    return [
+        f"{resource.tell(resource.measure(before))} -> {resource.tell(resource.measure(after))}; "
+        f"{macs[0]:.3f} -> {macs[1]:.3f} GMACs",
         "",
         f"{len(changed)} of {len(widths)} layers have other widths (all of them: widths.csv):",
         "",
@@ -57,6 +72,9 @@ def write(search: Search) -> str:
         *(f"    {command}" for command in next_commands(directory)),
         "",
     ]
+
+
+def _write_report(directory: pathlib.Path, lines: Sequence[str]) -> str:
     text = "\n".join(lines)
     (directory / "report.md").write_text(text)
     return text

@@ -151,18 +151,9 @@ class Search:
         return True
 
     def export(self) -> None:
-        """Writes the network so far as an ordinary run: `model.safetensors` and `config.json`."""
-        config = self.config.copy_and_resolve_references()
-        smaller = self.cut()
-        config.name = config.name.removesuffix(SUFFIX) + SUFFIX
-        config.model.update({"heads": 0, "widths": describe(smaller), "pretrained": "", "start": ""})
-        about = dict(self.about) | {
-            "scores": {config.train.best_by: self.history[-1].score},
-            "command": environment.command(),
-            "config": config.to_dict(),
-        }
-        save_weights(self.workdir / "model.safetensors", smaller, config.model, about)
-        write_whole(self.workdir / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+        """Writes the network so far as an ordinary run."""
+        about = dict(self.about) | {"scores": {self.config.train.best_by: self.history[-1].score}}
+        write_run(self.workdir, self.cut(), self.config, about)
 
     def cut(self) -> DepthNet:
         """Gives the network so far, cut out."""
@@ -228,6 +219,23 @@ class Search:
 
     def _tell(self, proposal: Proposal) -> str:
         return f"{self.resource.tell(proposal.resource)}, {self.config.train.best_by} {proposal.score:.4f}"
+
+
+def write_run(workdir: pathlib.Path, smaller: DepthNet, config: ConfigDict, about: Mapping[str, Any]) -> None:
+    """Writes a pruned network as an ordinary run: `model.safetensors` and `config.json`.
+
+    Args:
+        workdir: Directory of the run.
+        smaller: The network, cut out.
+        config: Of the run that was pruned; it stays as it is.
+        about: What the header of the weights tells.
+    """
+    config = config.copy_and_resolve_references()
+    config.name = config.name.removesuffix(SUFFIX) + SUFFIX
+    config.model.update({"heads": 0, "widths": describe(smaller), "pretrained": "", "start": ""})
+    told = dict(about) | {"command": environment.command(), "config": config.to_dict()}
+    save_weights(workdir / "model.safetensors", smaller, config.model, told)
+    write_whole(workdir / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
 
 
 def make_begin(optimizer: optax.GradientTransformation) -> Callable[[Any, Any, Any], TrainState]:

@@ -61,7 +61,6 @@ def test_notebooks_are_valid_and_hold_no_outputs(path):
     assert [cell.id for cell in code if "parameters" in cell.metadata.get("tags", [])] == [code[0].id]
 
 
-@pytest.mark.slow
 def test_train(execute, tmp_path):
     run = tmp_path / "run"
     flags = [f"--config.{key}={value}" for key, value in TINY.items()]
@@ -75,14 +74,12 @@ def test_train(execute, tmp_path):
     assert (run / "model.safetensors").exists()
 
 
-@pytest.mark.slow
 def test_a_machine_without_a_tpu_is_refused(execute, tmp_path):
     with pytest.raises(nbclient.exceptions.CellExecutionError) as error:
         execute("train_on_tpu", RUN=str(tmp_path / "run"))
     assert (error.value.ename, error.value.evalue) == ("UserError", "wrong: devices")
 
 
-@pytest.mark.slow
 def test_convert(execute, tmp_path):
     """A network too large for float16, which must not end the notebook."""
     options = {"encoder": "mobilenet_v1", "decoder": "nnconv5", "width": 0.25, "heads": 0}

@@ -101,10 +101,10 @@ def check_disk(workdir: Path) -> str:
 
 def check_data(path: Path) -> str:
     """Reads some examples of each split, as training would."""
-    from mdepth_jax.data.sources import open_source
+    from mdepth_jax.data.sources import find_splits, open_source
 
     sizes = []
-    for split in ("train", "test"):
+    for split in find_splits(path) or ["train"]:
         source = open_source(path, split)
         for index in np.unique(np.linspace(0, len(source) - 1, 10).astype(int)).tolist():
             source[index]

@@ -9,8 +9,8 @@ class Diw(Pairs):
     """421k training and 74k test images with one ordinal pair each; prepared like `Pairs`.
 
     The published annotations come whole (DIW_train_val.csv, DIW_test.csv) or with the training set split
-    (DIW_train.csv, DIW_val.csv, DIW_test.csv). Every DIW_<split>.csv below the folder gives a split,
-    `train_val` only where there is no `train`. Their paths (`./DIW_test/<hash>.thumb`) start from the folder
+    (DIW_train.csv, DIW_val.csv, DIW_test.csv). Every DIW_<split>.csv below the folder gives a split; where there is no
+    other, DIW_train_val.csv gives `train`. Their paths (`./DIW_test/<hash>.thumb`) start from the folder
     itself.
     """
 
@@ -23,6 +23,5 @@ sub-folder."""
     def find_splits(self, source: Path) -> dict[str, tuple[Path, Path]]:
         """The CSV of each split and the folder that its paths start from."""
         splits = {csv.stem.removeprefix("DIW_"): (csv, source) for csv in sorted(source.rglob("DIW_*.csv"))}
-        if "train" in splits:
-            splits.pop("train_val", None)
-        return splits
+        whole = splits.pop("train_val", None)
+        return {"train": whole} | splits if whole else splits

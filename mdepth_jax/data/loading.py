@@ -27,14 +27,14 @@ def open_train_source(config: ConfigDict) -> Source:
     data = config.data
     if data.source == "scenes":
         return Scenes(data.count, data.height, data.width, seed=config.seed, pairs_per_image=data.pairs or 1)
-    labelled = open_source(pathlib.Path(data.root), data.train, maps=_maps(config))
+    labelled = _open_split(data, data.train, _maps(config))
     if not data.unlabelled:
         return labelled
     return Concatenation(labelled, ImageFolder(pathlib.Path(data.unlabelled), maps=_maps(config)))
 
 
 def open_eval_source(config: ConfigDict) -> Source:
-    """Opens the held-out set.
+    """Opens the held-out set. A teacher's maps are not needed there: they are only looked at.
 
     Raises:
         UserError: As `sources.open_source`.
@@ -42,7 +42,7 @@ def open_eval_source(config: ConfigDict) -> Source:
     data = config.data
     if data.source == "scenes":
         return Scenes(data.eval_count, data.height, data.width, split="test", pairs_per_image=data.eval_pairs)
-    return open_source(pathlib.Path(data.root), data.eval, maps=_maps(config))
+    return _open_split(data, data.eval, dataclasses.replace(_maps(config), teacher_optional=True))
 
 
 def open_data(config: ConfigDict) -> tuple[Data, Supervision]:
@@ -66,6 +66,8 @@ def open_data(config: ConfigDict) -> tuple[Data, Supervision]:
     def truths() -> Iterator[np.ndarray | None]:
         return pipeline.eval_truths(held_out, spec, CROPS[config.data.eval_crop], **host)
 
+    if uses_depth(config):
+        next(truths())  # a map that does not fit its crop is found out before the training
     data = Data(
         lambda step: pipeline.train_batches(train, spec, seed=config.seed, start_step=step, **host),
         lambda: pipeline.eval_batches(held_out, eval_spec(config), **host),
@@ -104,6 +106,18 @@ def uses_depth(config: ConfigDict) -> bool:
     """Tells whether a run learns from depth maps or is judged by them."""
     learns = any(term in DEPTH_TERMS for term in config.loss.terms.split("+"))
     return learns or config.train.best_by != "whdr"
+
+
+def _open_split(data: ConfigDict, split: str, maps: Maps) -> Source:
+    root = pathlib.Path(data.root)
+    if split.endswith(".csv"):
+        return open_source(pathlib.Path(split), root=root, maps=maps)
+    if root.is_file():
+        raise UserError(
+            f"config.data.root={root}: a file is one set, training needs two; give the folder of the images, and the"
+            " files by --config.data.train=FILE.csv --config.data.eval=FILE.csv"
+        )
+    return open_source(root, split, maps=maps)
 
 
 def _maps(config: ConfigDict) -> Maps:

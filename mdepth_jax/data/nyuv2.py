@@ -18,7 +18,7 @@ from mdepth_jax.data.hdf5 import find_dataset, open_hdf5
 from mdepth_jax.data.images import encode, read_bytes
 from mdepth_jax.data.pairs import NO_PAIRS
 from mdepth_jax.data.records import RawSource, check_split
-from mdepth_jax.data.sources import Maps
+from mdepth_jax.data.sources import WITHOUT_MAPS, Maps
 from mdepth_jax.data.types import Example
 from mdepth_jax.errors import UserError
 
@@ -116,8 +116,8 @@ class TfdsNyuv2:
             raise UserError(
                 f"{directory}: has no random access; prepare it by `tfds build nyu_depth_v2 --file_format=array_record`"
             )
-        if maps.teacher_depth is not None:
-            raise UserError(f"{directory}: holds no teacher's maps; switch them off or give the teacher as a run")
+        if maps.needs("teacher_depth"):
+            raise UserError(f"{directory}: holds no teacher's maps; {WITHOUT_MAPS['teacher_depth']}")
         self.maps = maps
         self._records = builder.as_data_source(split)
 

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from mdepth_jax.data.frames import DepthFrames, Frame, PairDrawing
 from mdepth_jax.data.pairs import scan_pairs
-from mdepth_jax.data.sources import MAP_FOLDERS, NO_MAPS, ImageFolder, Maps, decode, find_maps
+from mdepth_jax.data.sources import MAP_FOLDERS, NO_MAPS, WITHOUT_MAPS, ImageFolder, Maps, decode, find_maps
 from mdepth_jax.data.types import Example, MapKey, RawExample
 from mdepth_jax.errors import UserError
 
@@ -169,8 +169,8 @@ class Pairs(RecordsBuilder):
     def _open(self, csv: Path, root: Path) -> ImageFolder:
         entries, problems = scan_pairs(csv)
         self.report(problems)
-        present = {key: 1.0 for key in MAP_FOLDERS if any(find_maps(root, entries, key))}
-        return ImageFolder(root, entries, maps=Maps(**present), csv=csv)
+        depth, teacher = (1.0 if any(find_maps(root, entries, key)) else None for key in MAP_FOLDERS)
+        return ImageFolder(root, entries, maps=Maps(depth, teacher), csv=csv)
 
 
 class DepthBuilder(RecordsBuilder, abc.ABC):
@@ -210,10 +210,9 @@ class Records:
         whole = check_split(builder, split)
         metadata = builder.info.metadata[whole]
         for key, folder in MAP_FOLDERS.items():
-            if getattr(maps, key) is not None and key not in metadata["maps"]:
+            if maps.needs(key) and key not in metadata["maps"]:
                 raise UserError(
-                    f"{directory}: split {whole!r} was prepared without maps in {folder!r};"
-                    " prepare it again with them or switch them off"
+                    f"{directory}: split {whole!r} was prepared without maps in {folder!r}; {WITHOUT_MAPS[key]}"
                 )
         self.maps = maps
         self.max_pairs = metadata["max_pairs"]

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mdepth_jax.data import augment
-from mdepth_jax.data.crops import Crop
+from mdepth_jax.data.crops import CROPPED_SIZE, Crop
 from mdepth_jax.data.images import resize_image, resize_map, warp_image, warp_map
 from mdepth_jax.data.pairs import NO_PAIRS, net_coordinates, sample_ratio_pairs
 from mdepth_jax.data.types import MAP_KEYS, Example
@@ -94,9 +94,11 @@ def seen_depth(
 ) -> Float32[np.ndarray, "seen_height seen_width"]:
     """The part of a map that evaluation shows to the network, unknown outside of `crop`."""
     if crop is not None:
-        if depth.shape[0] < crop[0].stop or depth.shape[1] < crop[1].stop:
-            size = f"{depth.shape[1]}x{depth.shape[0]}"
-            raise UserError(f"a depth map is {size}, too small for that crop; evaluate without it (crop none)")
+        if depth.shape != CROPPED_SIZE:
+            raise UserError(
+                f"a depth map is {depth.shape[1]}x{depth.shape[0]}, the crop is for 640x480; leave it out:"
+                " --config.data.eval_crop=none in training, no --crop in evaluate"
+            )
         inside = np.full_like(depth, np.nan)
         inside[crop] = depth[crop]
         depth = inside

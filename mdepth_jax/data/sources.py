@@ -27,6 +27,10 @@ from mdepth_jax.data.types import Example, MapKey, RawExample, Source
 from mdepth_jax.errors import UserError
 
 MAP_FOLDERS: dict[MapKey, str] = {"depth": "depth", "teacher_depth": "teacher"}
+WITHOUT_MAPS: dict[MapKey, str] = {  # the way out where a set has none
+    "depth": "add the maps, or learn and score by pairs alone",
+    "teacher_depth": "add the maps, or train without them: --config.teacher.maps=False",
+}
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,16 @@ class Maps:
         depth: What one step of the code in `depth` is worth, 0.001 for millimetres read as metres; None: not
             read.
         teacher_depth: As `depth`, for the maps in `teacher`.
+        teacher_optional: Whether a set in which no image has a teacher's map will do.
     """
 
     depth: float | None = None
     teacher_depth: float | None = None
+    teacher_optional: bool = False
+
+    def needs(self, key: MapKey) -> bool:
+        """Tells whether a set without any such map is refused."""
+        return getattr(self, key) is not None and not (key == "teacher_depth" and self.teacher_optional)
 
 
 NO_MAPS = Maps()
@@ -175,9 +185,11 @@ class ImageFolder:
         """The size that maps of a network with a fixed input share, whatever the aspect of the image."""
         sample = list(itertools.islice(find_maps(self.root, self.entries, key), 5))
         if not sample:
+            if not self.maps.needs(key):
+                return None
             raise UserError(
                 f"{self.root / MAP_FOLDERS[key]}: holds no map for any image, the first would be"
-                f" {map_path(self.root, self.entries[0], key).name}; add the maps or switch them off"
+                f" {map_path(self.root, self.entries[0], key).name}; {WITHOUT_MAPS[key]}"
             )
         size, count = Counter(read_map(path).shape for path in sample).most_common(1)[0]
         return size if count > 1 else None
@@ -257,6 +269,15 @@ def open_source(path: Path, split: str | None = None, *, root: Path | None = Non
     raise UserError(
         f"{path}: holds no pairs_{split}.csv, {split}.csv or {split}.txt; name the CSV itself or another split"
     )
+
+
+def find_splits(path: Path) -> list[str]:
+    """The names of the splits of a folder or of prepared records, in alphabetical order."""
+    prepared = prepared_directory(path)
+    if prepared:
+        return sorted(split["name"] for split in json.loads((prepared / "dataset_info.json").read_text())["splits"])
+    files = (file for suffix in ("csv", "txt") for file in path.glob(f"*.{suffix}"))
+    return sorted({file.stem.removeprefix("pairs_") for file in files})
 
 
 def prepared_directory(path: Path) -> Path | None:

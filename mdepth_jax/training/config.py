@@ -24,7 +24,7 @@ def default() -> ConfigDict:
             "data": {
                 "source": "folder",  # "scenes" (embedded) | "folder" (raw or prepared, see data.root)
                 "root": "",
-                "train": "train",  # split: <root>/pairs_<split>.csv, <root>/<split>.csv, a CSV's path, or records
+                "train": "train",  # split: <root>/pairs_<split>.csv, <root>/<split>.csv, or records; or a CSV's path
                 "eval": "test",
                 "unlabelled": "",  # a folder with images/ and teacher/, for the pixel-wise term alone
                 "count": 0,  # scenes: how many to train on

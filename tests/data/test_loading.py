@@ -4,6 +4,7 @@ from PIL import Image
 
 from mdepth_jax.data.loading import batch_spec, open_data
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
+from mdepth_jax.errors import UserError
 from mdepth_jax.training import config as configuration
 
 AUGMENTATION = {"scale": 1.5, "rotation": 5.0, "crop": "random", "flip": True, "jitter": 0.4, "sampled_pairs": 30}
@@ -47,6 +48,42 @@ def test_every_key_of_the_augmentation_reaches_the_batches(folder):
     np.testing.assert_array_equal(held_out["image_size"], [[40, 50]] * 2)
     assert held_out["valid"].shape == (2, 1)
     assert not held_out["valid"].any()  # the crop has 5 of 60 columns on either side
+
+
+def test_splits_may_be_files_elsewhere(folder, tmp_path_factory):
+    lists = tmp_path_factory.mktemp("lists")
+    files = {
+        split: str(folder.joinpath(f"pairs_{split}.csv").rename(lists / f"{split}.csv")) for split in ("train", "test")
+    }
+    data, _ = open_data(config(folder, train=files["train"], eval=files["test"]))
+    assert next(data.train(0))["valid"].all()
+    with pytest.raises(UserError, match=r"a file is one set, .* --config\.data\.train=FILE\.csv"):
+        open_data(config(files["train"]))
+
+
+def test_a_teacher_that_knows_the_training_images_alone(folder):
+    (folder / "teacher").mkdir()
+    learning = config(folder, eval="held_out")
+    learning.teacher.maps = True
+    (folder / "images/4.png").write_bytes((folder / "images/0.png").read_bytes())
+    (folder / "held_out.csv").write_text(
+        (folder / "pairs_test.csv").read_text().split("images/1.png")[0].replace("0.png", "4.png")
+    )
+    with pytest.raises(UserError, match=r"teacher: holds no map .*--config\.teacher\.maps=False"):
+        open_data(learning)
+    for number in range(4):
+        (folder / f"teacher/{number}.png").write_bytes((folder / f"depth/{number}.png").read_bytes())
+    data, supervision = open_data(learning)
+    assert supervision.teacher_depth
+    assert np.isfinite(next(data.train(0))["teacher_depth"]).all()
+    assert np.isnan(next(iter(data.evaluate()))["teacher_depth"]).all()
+
+
+def test_maps_that_do_not_fit_the_crop_are_found_out_before_training(folder):
+    judged = config(folder, eval_crop="eigen")
+    judged.train.best_by = "rmse"
+    with pytest.raises(UserError, match=r"is 60x40, the crop is for 640x480; .*--config\.data\.eval_crop=none"):
+        open_data(judged)
 
 
 def test_without_augmentation_pairs_are_the_labelled_ones(folder):

@@ -97,22 +97,25 @@ def test_folder_without_csv(tmp_path):
         prepare(Pairs(data_dir=tmp_path / "out", file_format="array_record"), tmp_path / "in")
 
 
-def test_diw(tmp_path):
+@pytest.mark.parametrize(
+    ("published", "splits"), [(["train", "val", "train_val", "test"], {"train", "val", "test"}),
+                              (["train_val", "test"], {"train", "test"})],
+)  # fmt: skip
+def test_diw(published, splits, tmp_path):
     source = tmp_path / "diw"
     for kind in ("DIW_train_val", "DIW_test", "DIW_Annotations_splitted"):
         (source / kind).mkdir(parents=True)
-    for split, kind in (
-        ("train", "train_val"),
-        ("val", "train_val"),
-        ("train_val", "train_val"),
-        ("test", "test"),
-    ):
+    for split in published:
+        kind = "test" if split == "test" else "train_val"
         Image.new("RGB", (30, 20)).save(source / f"DIW_{kind}/{split}.thumb", "jpeg")
         (source / f"DIW_Annotations_splitted/DIW_{split}.csv").write_text(
             f"./DIW_{kind}/{split}.thumb\n1,2,3,4,>,30,20\n"
         )
     builder = prepare(Diw(data_dir=tmp_path / "out", file_format="array_record"), source)
-    assert set(builder.info.splits) == {"train", "val", "test"}
+    assert set(builder.info.splits) == splits
+    assert open_source(tmp_path / "out", "train")._records[0]["name"] == (
+        b"DIW_train_val/train.thumb" if "train" in published else b"DIW_train_val/train_val.thumb"
+    )
     example = open_source(tmp_path / "out", "test")[0]
     np.testing.assert_array_equal(example["points"], [[[0, 1], [2, 3]]])
     assert example["image"].shape == (20, 30, 3)

@@ -5,14 +5,15 @@ On the embedded scenes with the embedded teacher, from nothing, in 6 minutes on 
     python -m mdepth_jax.train --config configs/kd.py
 
 On a folder of images with pairs_train.csv and pairs_test.csv in the format of DIW. Cached maps in DIR/teacher/ give the
-pixel-wise term; a run of ours (configs/teacher.py) adds the pair-wise term:
+pixel-wise term (without any: --config.teacher.maps=False); a run of ours (configs/teacher.py) adds the pair-wise term:
 
     python -m mdepth_jax.train --config configs/kd.py:pairs --config.data.root=DIR \
         --config.model.pretrained=mobilenet_v2.npz [--config.teacher.run=RUN]
 
 The paper verbatim on DIW (421 thousand images), batch 4, Adam 1e-4 halved every epoch, 5 epochs, 224x448:
 
-    python -m mdepth_jax.train --config configs/kd.py:diw --config.data.root=DIR --config.teacher.run=RUN
+    python -m mdepth_jax.train --config configs/kd.py:diw --config.data.root=DIR --config.teacher.run=RUN \
+        --config.model.pretrained=keras --config.model.norm_epsilon=1e-3
 
 Switches: --config.loss.terms=ranking (no distillation), =ranking+pixelwise, ...; --config.rebalance.order=off (fixed
 weights), =easy_to_hard; --config.model.heads=0.

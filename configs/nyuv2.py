@@ -8,8 +8,9 @@ flips and central crops of 224x224:
 
 DIR is what `python -m mdepth_jax.prepare` wrote, TFDS's own `nyu_depth_v2` (with `--config.data.eval=validation`), or a
 folder with depth maps (`--config.data.depth_scale`). With 48 thousand frames an epoch has 6 thousand steps; a few
-hundred frames are too few steps for SGD: `configs/nyuv2.py:small` takes Adam. The strength of the augmentation is ours,
-the paper names none. The central crop is what evaluation sees, too: a square, of a frame of 640x480.
+hundred frames are too few steps for SGD: `configs/nyuv2.py:small` takes Adam, and maps of any size. The strength of the
+augmentation is ours, the paper names none. The central crop is what evaluation sees, too: a square, of a frame of
+640x480; of those, the pixels inside the white frame of the sensor count (`--config.data.eval_crop=eigen`).
 """
 
 from ml_collections import ConfigDict
@@ -43,4 +44,5 @@ def get_config(variant: str = "") -> ConfigDict:
             config, "optim", {"optimizer": "adam", "learning_rate": 1e-3, "schedule": "cosine", "warmup_epochs": 0.5}
         )
         override(config, "train.epochs", 10)
+        override(config, "data.eval_crop", "none")
     return config

@@ -70,7 +70,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m mdepth_jax.convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=pathlib.Path, required=True, help="run directory or .safetensors file")
+    parser.add_argument("--model", type=pathlib.Path, required=True, help="run directory, .safetensors or 'embedded'")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="file to write, m.tflite")
     parser.add_argument("--quantize", choices=quantization.KINDS, default="none")
     parser.add_argument("--height", type=int, default=0, help="of the image, a multiple of 32 (default: the run's)")

@@ -36,13 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.pairs:
         source = open_source(args.pairs, args.split, root=args.images, maps=Maps(depth=args.depth_scale))
         config.data.crop, config.data.eval_crop = "none", args.crop
-    elif args.model.is_dir():
-        config = configuration.load(args.model)
-        source = loading.open_eval_source(config)
+    elif args.model.suffix == ".tflite":
+        raise UserError(f"{args.model}: an exported file does not know its held-out set; give --pairs FILE.csv")
     else:
-        raise UserError(
-            f"{args.model} is no run directory, so it has no held-out pairs of its own; give --pairs FILE.csv"
-        )
+        source = loading.open_eval_source(config)
     has_maps = bool(args.depth_scale) if args.pairs else loading.uses_depth(config)
     result = measure(network, source, config, batch_size=args.batch_size, has_maps=has_maps, align=args.align == "nyu")
     if not result.scores:
@@ -61,7 +58,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", type=pathlib.Path, required=True, help="run directory, .safetensors or .tflite file")
+    parser.add_argument(
+        "--model", type=pathlib.Path, required=True, help="run directory, .safetensors, .tflite or 'embedded'"
+    )
     parser.add_argument("--pairs", type=pathlib.Path, help="CSV of pairs in DIW's format, or prepared records")
     parser.add_argument("--images", type=pathlib.Path, help="folder of the CSV's paths (default: the CSV's own)")
     parser.add_argument("--split", default="test", help="of prepared records (default: test)")
@@ -83,7 +82,7 @@ def open_network(path: pathlib.Path) -> tuple[DepthNet | DepthInterpreter, Confi
     """Reads a network, and the configuration of the run that made it with the size of the network's images.
 
     Args:
-        path: A run directory, a `.safetensors` or a `.tflite` file.
+        path: As in `models.weights.find_weights`, or a `.tflite` file.
 
     Raises:
         UserError: As `load_weights` and `DepthInterpreter`.

@@ -17,7 +17,6 @@ from jaxtyping import Float32, UInt8
 
 from mdepth_jax.data.images import resize_image
 from mdepth_jax.errors import UserError
-from mdepth_jax.models.teachers import TEACHERS
 from mdepth_jax.models.weights import load_weights
 from mdepth_jax.training import config as configuration
 
@@ -67,8 +66,7 @@ def load_predictor(
     """Loads a network and compiles it, once and for all images.
 
     Args:
-        path: A run directory, a `.safetensors` file of ours, `embedded` (the teacher that comes along) or a `.tflite`
-            file of ours, which takes one image after another.
+        path: As in `models.weights.find_weights`, or a `.tflite` file of ours, which takes one image after another.
         height: Of its input; None for that of the training.
         width: Of its input; None for that of the training.
         batch_size: Of its input; None: 8 on an accelerator, 1 on a CPU, which is faster as long as an image fits its
@@ -88,7 +86,7 @@ def load_predictor(
             )
         data = configuration.complete(network.metadata.get("config", {}), str(path)).data
         return Predictor(lambda images: network(images)[..., 0], *size, 1, data.log)
-    model, _, about = load_weights(TEACHERS.get(str(path), path))
+    model, _, about = load_weights(path)
     data = configuration.of_weights(about, path).data
     height, width = height or data.height, width or data.width
     batch_size = batch_size or (1 if jax.default_backend() == "cpu" else 8)

@@ -62,7 +62,7 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--model", type=pathlib.Path, required=True, help="run directory or .safetensors file")
+    parser.add_argument("--model", type=pathlib.Path, required=True, help="run directory, .safetensors or 'embedded'")
     parser.add_argument("--workdir", type=pathlib.Path, required=True, help="directory of the pruned run")
     targets = parser.add_mutually_exclusive_group(required=True)
     targets.add_argument("--target_params", type=float, help="number of parameters")

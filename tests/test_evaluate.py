@@ -22,7 +22,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model():
-    config = overlay(model={"width": 0.25}, data={"height": 32, "width": 64})
+    data = {"height": 32, "width": 64, "source": "scenes", "count": 4, "eval_count": 4, "eval_pairs": 5}
+    config = overlay(model={"width": 0.25}, data=data)
     return build_model(config.model, rngs=nnx.Rngs(0)), config
 
 
@@ -95,6 +96,6 @@ def test_depth_maps_beside_the_images(folder, model, saved, tmp_path, capsys):
                        "--crop", "eigen"])  # fmt: skip
 
 
-def test_a_file_has_no_pairs_of_its_own(saved):
-    with pytest.raises(UserError, match=r"give --pairs FILE\.csv"):
-        evaluate.main(["--model", str(saved)])
+def test_a_file_of_weights_knows_its_held_out_set(saved, capsys):
+    evaluate.main(["--model", str(saved)])
+    assert "n = 20 held-out pairs" in capsys.readouterr().out

@@ -3,7 +3,7 @@
 import itertools
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +17,6 @@ from mdepth_jax.models.pretrained import fit_tensors
 from mdepth_jax.models.sources.torchvision import resnet50
 from mdepth_jax.models.tensors import PYTORCH_SUFFIXES, read_tensors
 from mdepth_jax.models.weights import load_weights
-
-TEACHERS: Mapping[str, pathlib.Path] = {"embedded": pathlib.Path(__file__).parent / "embedded_teacher.safetensors"}
 
 
 class Prediction(NamedTuple):
@@ -66,8 +64,7 @@ def load_teacher(
     """Makes a jitted teacher of a trained network.
 
     Args:
-        run: A name of `TEACHERS`, a run directory, a `.safetensors` file, or the published EncDecResNet as `.npz` or
-            PyTorch file.
+        run: As in `weights.find_weights`, or the published EncDecResNet as `.npz` or PyTorch file.
         place: Puts the weights where they belong, e.g. on every device of a mesh.
         log: The `data.log` of the student, whose depth has to be in the teacher's unit; None where it need not.
 
@@ -77,7 +74,7 @@ def load_teacher(
     Raises:
         UserError: As `load_weights` or `load_encdecresnet`, or if the units differ.
     """
-    path = TEACHERS.get(run, pathlib.Path(run))
+    path = pathlib.Path(run)
     if path.suffix in (".npz", *PYTORCH_SUFFIXES):
         model = load_encdecresnet(path)
     else:

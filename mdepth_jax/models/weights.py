@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,6 +16,9 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 
 FORMAT = "mdepth_jax/1"
+
+TEACHERS: Mapping[str, pathlib.Path] = {"embedded": pathlib.Path(__file__).parent / "embedded_teacher.safetensors"}
+"""Trained networks that come with the package."""
 
 
 def save_weights(
@@ -52,26 +56,40 @@ def export_weights(source: pathlib.Path, path: pathlib.Path, *, dtype: Any = np.
     save_weights(pathlib.Path(path), model, config, about, dtype=dtype)
 
 
-def load_weights(path: pathlib.Path) -> tuple[DepthNet, ConfigDict, dict[str, Any]]:
-    """Reads a network for inference.
+def find_weights(path: pathlib.Path) -> pathlib.Path:
+    """Finds the file of a network's weights.
 
     Args:
-        path: A `.safetensors` file of `save_weights`, or a run directory, whose best weights are read.
-
-    Returns:
-        The network in evaluation mode, the group `model` of its configuration, and what the header tells about it.
+        path: The file itself, a run directory, whose best weights are meant, or a name of `TEACHERS`.
 
     Raises:
-        UserError: If there is no such file, it is damaged or of another kind, or a tensor is missing, unexpected, of
-            another shape or not finite.
+        UserError: If there is no such file.
     """
-    path = pathlib.Path(path)
+    path = TEACHERS.get(str(path), pathlib.Path(path))
     if path.is_dir():
         path = path / "model.safetensors"
         if not path.exists():
             raise UserError(f"{path} is missing: train that run up to its first evaluation, which writes it")
     if not path.exists():
-        raise UserError(f"{path} does not exist; give a run directory or a .safetensors file")
+        names = ", ".join(map(repr, TEACHERS))
+        raise UserError(f"{path} does not exist; give a run directory, a .safetensors file or {names}")
+    return path
+
+
+def load_weights(path: pathlib.Path) -> tuple[DepthNet, ConfigDict, dict[str, Any]]:
+    """Reads a network for inference.
+
+    Args:
+        path: As in `find_weights`.
+
+    Returns:
+        The network in evaluation mode, the group `model` of its configuration, and what the header tells about it.
+
+    Raises:
+        UserError: As `find_weights`, or if the file is damaged or of another kind, or a tensor is missing, unexpected,
+            of another shape or not finite.
+    """
+    path = find_weights(path)
     try:
         with safetensors.safe_open(path, "numpy") as file:
             header = file.metadata() or {}

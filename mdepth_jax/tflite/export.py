@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 import mdepth_jax
 from mdepth_jax.errors import UserError
+from mdepth_jax.models.weights import find_weights
 
 SCORES = ("whdr", "pairs", "rmse", "delta1", "si_rmse", "depth_maps", "step")
 
@@ -44,14 +45,13 @@ def describe(
     """Gives the metadata of a file.
 
     Args:
-        weights: A run directory or a `.safetensors` file.
+        weights: As in `find_weights`.
         model: The group `model` of the configuration, as of `load_weights`.
         config: Of the run, with the size of the file's images.
         about: As of `load_weights`.
         quantization: See `quantization.Kind`.
     """
     data, known = config.data, about | about.get("scores", {})
-    weights = weights / "model.safetensors" if weights.is_dir() else weights
     return {
         "name": f"{model.encoder} + {model.decoder}",
         "output": about.get("output", "relative depth: larger = farther; no unit, no fixed range, not metres"),
@@ -59,7 +59,7 @@ def describe(
         "training_data": "rendered scenes" if data.source == "scenes" else pathlib.Path(data.root).name,
         "license": "code: Apache-2.0; weights: the terms of the training data and of the encoder's weights",
         "version": mdepth_jax.__version__,
-        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "weights_sha256": hashlib.sha256(find_weights(weights).read_bytes()).hexdigest(),
         "quantization": quantization,
         "scores": {key: known[key] for key in SCORES if key in known},
         "model": model.to_dict(),

@@ -1,4 +1,5 @@
 import json
+import pathlib
 import pickle
 
 import jax
@@ -11,8 +12,8 @@ from flax import nnx
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
-from mdepth_jax.models.teachers import TEACHERS, load_teacher
-from mdepth_jax.models.weights import export_weights, load_weights, save_weights, start_from
+from mdepth_jax.models.teachers import load_teacher
+from mdepth_jax.models.weights import TEACHERS, export_weights, load_weights, save_weights, start_from
 from mdepth_jax.training.config import overlay
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), dtype=np.uint8)
@@ -110,6 +111,11 @@ def test_other_files(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match="damaged or not a safetensors file"):
         load_weights(path)
+
+
+def test_the_embedded_teacher_has_a_name():
+    _, config, _ = load_weights(pathlib.Path("embedded"))
+    assert config.encoder == "mobilenet_v2"
 
 
 def test_truncated_and_missing_files(saved, tmp_path):

@@ -84,6 +84,10 @@ def test_the_result_is_an_ordinary_run(run, pruned):
     assert resources[-1] == count_parameters(model)
     assert resources == sorted(resources, reverse=True)
     assert (workdir / "tradeoff.png").exists()
+    assert about["pairs"] == 4
+    assert [earlier["config"]["model"]["heads"] for earlier in about["earlier"]] == [2]
+    assert "larger = farther" in said
+    assert "| rendered scenes of mdepth_jax | Apache-2.0" in said
 
 
 def test_it_trains_on_with_the_command_that_is_printed(pruned, tmp_path):
@@ -95,6 +99,7 @@ def test_it_trains_on_with_the_command_that_is_printed(pruned, tmp_path):
     started = nnx.merge(trainer.graph, trainer.state.params, trainer.state.batch_stats)
     for name, variable in named_tensors(expected).items():
         np.testing.assert_array_equal(named_tensors(started)[name], variable)
+    assert [run["config"]["name"] for run in trainer.earlier] == ["tiny", "tiny_pruned"]
 
 
 def test_a_pruned_run_can_be_pruned_again(pruned, tmp_path):

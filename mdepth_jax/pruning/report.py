@@ -8,11 +8,12 @@ from typing import Any
 
 import tabulate
 
-from mdepth_jax import plots
+from mdepth_jax import licences, plots
 from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.resources import Shapes, count_macs, layers
 from mdepth_jax.pruning.search import SUFFIX, Search
 from mdepth_jax.pruning.surgery import shapes_of
+from mdepth_jax.training import provenance
 
 
 def write(search: Search) -> str:
@@ -51,6 +52,12 @@ def write(search: Search) -> str:
         f"{len(changed)} of {len(widths)} layers have other widths (all of them: widths.csv):",
         "",
         _table(changed),
+        "",
+        f"The network gives {provenance.describe_output(search.config)}.",
+        "",
+        "Terms of what it was trained with:",
+        "",
+        licences.as_table(licences.of_runs([*provenance.configs_of(search.about), search.config])),
         "",
         "Next, the long training, with everything as in the run that was pruned:",
         "",

@@ -33,6 +33,7 @@ from mdepth_jax.training.evaluation import evaluate
 from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import append, read_lines, rewrite
 from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.provenance import describe_output, lineage
 from mdepth_jax.training.state import TrainState
 from mdepth_jax.training.step import make_eval_step, make_mesh, make_train_step, replicate, teach
 
@@ -85,6 +86,7 @@ class Search:
         self.begin = make_begin(optimizer)
         self.checkpoints = Checkpoints(workdir)
         self.kept: surgery.Kept = self.whole
+        self._counts: dict[str, int] = {}  # pairs and depth maps of an evaluation, if this process made one
         self.state = self._snapshot(0, state.params, state.batch_stats)
         self._resume()
 
@@ -156,10 +158,13 @@ class Search:
         smaller = self.cut()
         config.name = config.name.removesuffix(SUFFIX) + SUFFIX
         config.model.update({"heads": 0, "widths": describe(smaller), "pretrained": "", "start": ""})
-        about = dict(self.about) | {
+        about = {
+            "output": describe_output(config),
             "scores": {config.train.best_by: self.history[-1].score},
+            **self._counts,
             "command": environment.command(),
             "config": config.to_dict(),
+            "earlier": lineage(self.about),
         }
         save_weights(self.workdir / "model.safetensors", smaller, config.model, about)
         write_whole(self.workdir / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
@@ -206,6 +211,7 @@ class Search:
             self.data.truths and self.data.truths(),
             log=self.config.data.log,
         )
+        self._counts = {"pairs": result.total, "depth_maps": result.maps}
         return result.scores[self.config.train.best_by]
 
     def _resume(self) -> None:

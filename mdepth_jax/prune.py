@@ -60,9 +60,11 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
     parser.add_argument("--model", type=pathlib.Path, required=True, help="run directory or .safetensors file")
     parser.add_argument("--workdir", type=pathlib.Path, required=True, help="directory of the pruned run")
     targets = parser.add_mutually_exclusive_group(required=True)
-    targets.add_argument("--target_params", type=float, help="number of parameters")
-    targets.add_argument("--target_macs", type=float, help="multiply-adds at the run's image size")
-    targets.add_argument("--target_latency_ms", type=float, help="sum of the layers' times in --latency_table")
+    targets.add_argument("--target_params", type=float, metavar="N", help="number of parameters")
+    targets.add_argument("--target_macs", type=float, metavar="N", help="multiply-adds at the run's image size")
+    targets.add_argument(
+        "--target_latency_ms", type=float, metavar="MS", help="sum of the layers' times in --latency_table"
+    )
     parser.add_argument("--latency_table", type=pathlib.Path,
                         help="CSV: operation (conv, depthwise), kernel, stride, height, width (of the output), "
                         "in_channels, out_channels, ms")  # fmt: skip

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -41,7 +41,7 @@ def unfinished(output: pathlib.Path) -> Iterator[pathlib.Path]:
         partial.unlink(missing_ok=True)
 
 
-def licences_of(about: dict[str, Any]) -> list[Licence]:
+def licences_of(about: Mapping[str, Any]) -> list[Licence]:
     """The terms of the code and of all that a network was trained with, as its header (of `load_weights`) tells it."""
     return [licences.CODE, *licences.of_runs(provenance.configs_of(about))]
 

@@ -72,7 +72,7 @@ def card(
     """
     sections = {
         "Input and output": _table(_interface(metadata, timing.row)),
-        "Check it in your app": _golden(file),
+        "Check it in your app": _golden(file, timing.row),
         "Training": f"{_table(_training(config, about))}\n\n{_commands(about)}",
         "Accuracy": _accuracy(metadata["scores"], config, proof),
         "This file": _table(_file(metadata, proof, timing)),
@@ -94,12 +94,13 @@ def _interface(metadata: Mapping[str, Any], row: Mapping[str, Any]) -> Rows:
     ]
 
 
-def _golden(file: str) -> str:
+def _golden(file: str, row: Mapping[str, Any]) -> str:
+    integers = "" if "float32" in row["input"] else " The integers that come out have a scale and a zero in the file."
     stem = file.removesuffix(".tflite")
     return (
         f"Feed `{stem}.golden.png` as it is. What comes out must equal `{stem}.golden.f32` (little-endian float32, row "
         "after row) but for a small part of its range. A large difference means that the app scales, turns or orders "
-        "the image otherwise."
+        "the image otherwise." + integers
     )
 
 
@@ -111,7 +112,8 @@ def _training(config: ConfigDict, about: Mapping[str, Any]) -> Rows:
     if data.unlabelled:
         yield "images without labels", data.unlabelled
     yield "losses", "ranking, and what the teacher allows" if terms == "auto" else terms.replace("+", " + ")
-    yield "their weights", f"rebalancing {config.rebalance.order}, strength {config.rebalance.strength:g}"
+    order, strength = config.rebalance.order, config.rebalance.strength
+    yield "their weights", "not rebalanced" if order == "off" else f"rebalanced {order}, strength {strength:g}"
     yield "teacher", " and ".join([*depths, teacher.run] if teacher.run else depths) or "none"
     yield "images", f"{data.height}x{data.width} (HxW), batches of {data.batch_size}"
     yield "optimiser", f"{optim.optimizer}, learning rate {optim.learning_rate:g}, {optim.schedule}"
@@ -174,10 +176,7 @@ def _file(metadata: Mapping[str, Any], proof: Proof, timing: Timing) -> Rows:
     yield "compared on", f"{proof.images} images ({proof.origin})"
     yield "gate, passed", verification.describe_gate(metadata["quantization"])
     yield "latency", f"{row['p50_ms']:.1f} ms (median; p90 {row['p90_ms']:.1f}, least {row['min_ms']:.1f})"
-    yield (
-        "measured on",
-        f"{timing.setting}, {row['threads']} thread, XNNPACK, in the midst of the conversion",
-    )
+    yield "measured on", f"{timing.setting}, {row['threads']} thread, XNNPACK, in the midst of the conversion"
     yield "operators", _counts(row["ops"])
     yield "not delegated", _counts(row["not_delegated"])
     yield "parts under XNNPACK", row["partitions"]

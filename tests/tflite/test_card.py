@@ -67,6 +67,7 @@ def test_training_is_told_by_the_header(write):
     assert rows["losses"] == ["ranking + pixelwise"]
     assert rows["teacher"] == ["cached maps in data/nyuv2/teacher and embedded"]
     assert rows["length"] == ["6 epochs; step 495 is the best"]
+    assert rows["their weights"] == ["rebalanced hard_to_easy, strength 3"]
     assert rows["began with"] == ["random weights"]
     assert rows["seed"] == ["3"]
     assert "\n    python -m mdepth_jax.train --config x\n" in text
@@ -128,4 +129,6 @@ def test_limits_follow_the_file(write):
     assert "It sees 256x256 pixels (HxW)" in (text := write({}, timing=larger))
     assert "It was trained at 96x128" in text
     assert "Quantised" in write({}, kind="int8")
+    assert "a scale and a zero" not in write({})
+    assert "a scale and a zero" in write({}, timing=TIMING._replace(row=ROW | {"input": "1x96x128x3 uint8"}))
     assert "which are no photographs" in write({}, data={"source": "scenes", "count": 4})

@@ -36,7 +36,7 @@ from mdepth_jax.tflite.timing import benchmark_files, describe_setting
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training.report import describe_network
 
-CALIBRATION_IMAGES, COMPARED_IMAGES, NAMED_LAYERS, TIMED_ROUNDS = 100, 32, 5, 3
+CALIBRATION_IMAGES, COMPARED_IMAGES, RANGE_IMAGES, NAMED_LAYERS, TIMED_ROUNDS = 100, 32, 4, 5, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,9 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         path.write_bytes(add_metadata(content, metadata))
         compared = images[:: -(-len(images) // COMPARED_IMAGES)]
         if args.quantize in ("float16", "int8"):
-            report_layers(convert(model, *size), content, compared, args)
+            layers = quantization.report_layers(convert(model, *size), content, compared)
+            tell_layers(layers, args)
+        else:
+            layers = quantization.report_layers(content, content, compared[:RANGE_IMAGES])
         file = DepthInterpreter(path)
         proof = prove(args, model, file, compared, origin, config)
+        proof = proof._replace(extreme=max(layer.extreme for layer in layers))
         [row] = benchmark_files([path], threads=1, rounds=TIMED_ROUNDS)
         timing, network = Timing(row, describe_setting(TIMED_ROUNDS)), describe_network(model, *size)
         text = card(args.output.name, metadata, trained, about, network, proof, timing)
@@ -114,13 +118,12 @@ def find_images(args: argparse.Namespace, config: ConfigDict) -> tuple[Images, s
         return calibration.rendered_images(*size, count), "rendered scenes"
 
 
-def report_layers(reference: bytes, content: bytes, images: Images, args: argparse.Namespace) -> None:
+def tell_layers(layers: Sequence[quantization.LayerReport], args: argparse.Namespace) -> None:
     """Checks the ranges for float16; of int8 prints the layers that lose most; writes all layers if asked.
 
     Raises:
         UserError: A layer overflows in float16.
     """
-    layers = quantization.report_layers(reference, content, images)
     if args.layers:
         with args.layers.open("w", newline="") as file:
             csv.writer(file).writerows([quantization.LayerReport._fields, *layers])

@@ -58,6 +58,8 @@ def test_card_tells_what_was_proved_and_measured(file):
     assert card.startswith("# m.tflite\n")
     assert "| gate, passed " in card
     assert re.search(r"\| this file +\| WHDR +\| 0\.\d{4} +\| \+- 0\.\d{4} +\| 6 pairs +\| the pairs given", card)
+    scaled_image = read_image(file.with_suffix(".golden.png")) - 127.5  # the first layer gives it
+    assert float(re.search(r"\| largest value inside +\| ([\d.]+);", card)[1]) > 0.99 * np.abs(scaled_image).max()
     assert re.search(r"\| latency +\| \d+\.\d ms .* p90 \d+\.\d", card)
     assert f"{file.stat().st_size / 1e6:.2f} MB" in card
     assert DepthInterpreter(file).metadata["weights_sha256"] in card

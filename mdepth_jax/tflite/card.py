@@ -10,6 +10,7 @@ from mdepth_jax import licences
 from mdepth_jax.metrics import whdr_interval
 from mdepth_jax.tflite import verification
 from mdepth_jax.tflite.export import licences_of
+from mdepth_jax.tflite.quantization import FLOAT16_MAX
 from mdepth_jax.tflite.verification import Agreement
 from mdepth_jax.training.provenance import lineage
 
@@ -28,6 +29,7 @@ class Proof(NamedTuple):
         pairs: Number of pairs of WHDR; 0 if it was not measured.
         network_whdr: WHDR of the network on them.
         file_whdr: WHDR of the file on them.
+        extreme: The largest absolute value that any layer gives for the images, or for some of them.
     """
 
     images: int
@@ -36,6 +38,7 @@ class Proof(NamedTuple):
     pairs: int = 0
     network_whdr: float = 0.0
     file_whdr: float = 0.0
+    extreme: float = 0.0
 
 
 class Timing(NamedTuple):
@@ -77,7 +80,7 @@ def card(
         "Accuracy": _accuracy(metadata["scores"], config, proof),
         "This file": _table(_file(metadata, proof, timing)),
         "Licences": licences.as_table(licences_of(about)),
-        "Limits": _limits(metadata, config, timing.row),
+        "Limits": _limits(metadata, config, proof, timing.row),
     }
     head = (
         f"# {file}\n\nDepth from one photograph: {metadata['name']}, {network}. Trained and exported by mdepth_jax "
@@ -175,6 +178,7 @@ def _file(metadata: Mapping[str, Any], proof: Proof, timing: Timing) -> Rows:
     yield "rank correlation", f"{agreement.spearman:.5f} with the network's depth"
     yield "compared on", f"{proof.images} images ({proof.origin})"
     yield "gate, passed", verification.describe_gate(metadata["quantization"])
+    yield "largest value inside", f"{proof.extreme:.3g}; GPUs that compute in float16 hold {FLOAT16_MAX:g}"
     yield "latency", f"{row['p50_ms']:.1f} ms (median; p90 {row['p90_ms']:.1f}, least {row['min_ms']:.1f})"
     yield "measured on", f"{timing.setting}, {row['threads']} thread, XNNPACK, in the midst of the conversion"
     yield "operators", _counts(row["ops"])
@@ -187,7 +191,7 @@ def _counts(ops: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in ops.items()) or "none"
 
 
-def _limits(metadata: Mapping[str, Any], config: ConfigDict, row: Mapping[str, Any]) -> str:
+def _limits(metadata: Mapping[str, Any], config: ConfigDict, proof: Proof, row: Mapping[str, Any]) -> str:
     trained, size = f"{config.data.height}x{config.data.width}", "x".join(row["input"].split("x")[1:3])
     scenes = "rendered scenes, which are no photographs" if config.data.source == "scenes" else "the data named above"
     limits = [
@@ -199,6 +203,8 @@ def _limits(metadata: Mapping[str, Any], config: ConfigDict, row: Mapping[str, A
         "Every image is judged by itself; depth of neighbouring frames of a video may differ in range.",
         "Not fit to decide over anybody's safety.",
     ]
+    if proof.extreme > FLOAT16_MAX:
+        limits.append("Values inside overflow in float16: not for GPUs that compute in it.")
     if metadata["quantization"] in ("int8", "dynamic"):
         limits.append("Quantised: small differences of depth are steps, and the gate holds the order of depths alone.")
     return "\n".join(f"- {limit}" for limit in limits)

@@ -8,7 +8,7 @@ from mdepth_jax.tflite.export import describe
 from mdepth_jax.tflite.verification import Agreement
 from mdepth_jax.training.config import overlay
 
-PROOF = Proof(32, "photos", Agreement(4.8e-4, 0.99991))
+PROOF = Proof(32, "photos", Agreement(4.8e-4, 0.99991), extreme=127.5)
 ROW = {
     "input": "1x96x128x3 float32",
     "threads": 1,
@@ -106,6 +106,7 @@ def test_figures_of_the_file(write):
     ]
     assert rows["latency"] == ["2.2 ms (median; p90 2.9, least 2.0)"]
     assert "a processor, 2 cores, 3 x 10 runs, 1 thread" in rows["measured on"][0]
+    assert rows["largest value inside"] == ["128; GPUs that compute in float16 hold 65504"]
     assert rows["operators"] == ["42 CONV_2D, 10 ADD"]
     assert rows["not delegated"] == ["none"]
     assert cells(write({}, kind="int8"))["gate, passed"] == ["rank correlation at least 0.99"]
@@ -129,6 +130,8 @@ def test_limits_follow_the_file(write):
     assert "It sees 256x256 pixels (HxW)" in (text := write({}, timing=larger))
     assert "It was trained at 96x128" in text
     assert "Quantised" in write({}, kind="int8")
+    assert "overflow in float16" not in write({})
+    assert "overflow in float16" in write({}, PROOF._replace(extreme=7e4), kind="none")
     assert "a scale and a zero" not in write({})
     assert "a scale and a zero" in write({}, timing=TIMING._replace(row=ROW | {"input": "1x96x128x3 uint8"}))
     assert "which are no photographs" in write({}, data={"source": "scenes", "count": 4})

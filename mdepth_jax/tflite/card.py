@@ -12,7 +12,7 @@ from mdepth_jax.tflite import verification
 from mdepth_jax.tflite.export import licences_of
 from mdepth_jax.tflite.quantization import FLOAT16_MAX
 from mdepth_jax.tflite.verification import Agreement
-from mdepth_jax.training.provenance import lineage
+from mdepth_jax.training.provenance import has_unit, lineage
 
 UNKNOWN = "unknown"
 PAPER = "*Real-time Monocular Depth Estimation with Sparse Supervision on Mobile* (Yucel et al., CVPRW 2021)"
@@ -194,9 +194,14 @@ def _counts(ops: Mapping[str, int]) -> str:
 def _limits(metadata: Mapping[str, Any], config: ConfigDict, proof: Proof, row: Mapping[str, Any]) -> str:
     trained, size = f"{config.data.height}x{config.data.width}", "x".join(row["input"].split("x")[1:3])
     scenes = "rendered scenes, which are no photographs" if config.data.source == "scenes" else "the data named above"
+    meaning = (
+        "Its unit is that of the depth maps of its training; with another lens it is off by an unknown factor."
+        if has_unit(config)
+        else "Relative depth keeps the order of things, not their proportions: planes come out bent, angles and sizes "
+        "cannot be read off, and no single factor turns it into metres."
+    )
     limits = [
-        "Relative depth keeps the order of things, not their proportions: planes come out bent, angles and sizes cannot"
-        " be read off, and no single factor turns it into metres.",
+        meaning,
         f"Trained on {scenes}: other scenes, cameras and light, mirrors and glass have not been measured.",
         f"It sees {size} pixels (HxW): what is thinner than one of them is lost."
         + ("" if size == trained else f" It was trained at {trained}, where its accuracy was measured."),

@@ -7,12 +7,21 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.training import config as configuration
 
+UNIT_TERMS = {"dense", "l1"}  # losses that no factor on the prediction leaves as they are
+
+
+def has_unit(config: ConfigDict) -> bool:
+    """Tells whether a run's losses teach the unit of its depth maps."""
+    return not UNIT_TERMS.isdisjoint(config.loss.terms.split("+"))
+
 
 def describe_output(config: ConfigDict) -> str:
     """Tells what the depth of a run's network means: its sign and its unit."""
-    return "depth, larger = farther: relative, without unit, unless trained on depth maps in metres" + (
-        f"; {config.data.log:g} times its natural logarithm" if config.data.log else ""
-    )
+    if has_unit(config):
+        meaning = "depth in the unit of the depth maps of its training, larger = farther"
+    else:
+        meaning = "relative depth, larger = farther: no unit, no fixed range, not metres"
+    return meaning + (f"; {config.data.log:g} times its natural logarithm" if config.data.log else "")
 
 
 def lineage(about: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -130,6 +130,8 @@ def test_limits_follow_the_file(write):
     assert "It sees 256x256 pixels (HxW)" in (text := write({}, timing=larger))
     assert "It was trained at 96x128" in text
     assert "Quantised" in write({}, kind="int8")
+    assert "no single factor turns it into metres" in write({})
+    assert "off by an unknown factor" in write({}, loss={"terms": "dense"})
     assert "overflow in float16" not in write({})
     assert "overflow in float16" in write({}, PROOF._replace(extreme=7e4), kind="none")
     assert "a scale and a zero" not in write({})

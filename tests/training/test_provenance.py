@@ -26,5 +26,8 @@ def test_keys_of_an_earlier_version_get_their_default_and_those_of_a_later_one_a
 
 
 def test_output_has_a_sign_and_a_unit():
-    assert describe_output(overlay()).startswith("depth, larger = farther: relative, without unit")
+    for terms in ("auto", "ranking+pixelwise", "mannequin"):
+        assert "larger = farther: no unit" in describe_output(overlay(loss={"terms": terms}))
+    for terms in ("dense", "ranking+l1"):
+        assert "in the unit of the depth maps" in describe_output(overlay(loss={"terms": terms}))
     assert describe_output(overlay(data={"log": 4.0})).endswith("; 4 times its natural logarithm")

@@ -10,9 +10,7 @@ python -m mdepth_jax.benchmark tflite A.tflite ... --device adb                 
 
 import argparse
 import json
-import os
 import pathlib
-import platform
 from collections.abc import Sequence
 
 import jax
@@ -92,8 +90,7 @@ def on_files(args: argparse.Namespace) -> tuple[str, list[Row]]:
             interpreter.open_interpreter(file)  # a file that is none is found out here
         setting = f"{phone.connected_phone()}, {args.threads} threads"
         return setting, phone.benchmark_on_phone(args.files, args.threads, args.rounds * timing.BURST, args.tool)
-    setting = f"{platform.machine()}, {os.cpu_count()} cores, {args.rounds} x {timing.BURST} runs"
-    return setting, timing.benchmark_files(args.files, args.threads, args.rounds)
+    return timing.describe_setting(args.rounds), timing.benchmark_files(args.files, args.threads, args.rounds)
 
 
 def benchmark_data(batch_size: int, height: int, width: int, rounds: int) -> list[Row]:

@@ -6,7 +6,8 @@ python -m mdepth_jax.convert --model RUN --output m.tflite --quantize int8 --cal
 
 A file that does not come close enough is not written: float32 within 1e-4 of the range of the depth, float16 within
 1e-3, int8 and dynamic with a rank correlation of 0.99; with --pairs all of them within half a point of WHDR. Beside
-m.tflite stand m.golden.png and m.golden.f32, an input and its output, with which an app can check itself.
+m.tflite stand m.golden.png and m.golden.f32, an input and its output, with which an app can check itself, and m.md, a
+model card: training, accuracy, licences and limits.
 """
 
 import argparse
@@ -21,47 +22,53 @@ from ml_collections import ConfigDict
 from mdepth_jax import cli
 from mdepth_jax.data.sources import open_source
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import write_whole
 from mdepth_jax.measurement import measure
 from mdepth_jax.models import DepthNet, load_weights
 from mdepth_jax.tflite import calibration, quantization, verification
 from mdepth_jax.tflite.calibration import Images
+from mdepth_jax.tflite.card import Proof, Timing, card
 from mdepth_jax.tflite.conversion import check_size, convert
 from mdepth_jax.tflite.export import describe, unfinished
 from mdepth_jax.tflite.flatbuffer import add_metadata
 from mdepth_jax.tflite.interpreter import DepthInterpreter
+from mdepth_jax.tflite.timing import benchmark_files, describe_setting
 from mdepth_jax.training import config as configuration
+from mdepth_jax.training.report import describe_network
 
-CALIBRATION_IMAGES, COMPARED_IMAGES, NAMED_LAYERS = 100, 32, 5
+CALIBRATION_IMAGES, COMPARED_IMAGES, RANGE_IMAGES, NAMED_LAYERS, TIMED_ROUNDS = 100, 32, 4, 5, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the file and prints how close it comes to the network; returns the exit status."""
     args = parse(argv)
     model, model_config, about = load_weights(args.model)
-    config = configuration.of_weights(about, args.model)
+    trained = configuration.of_weights(about, args.model)
+    config = trained.copy_and_resolve_references()
     config.data.height, config.data.width = args.height or config.data.height, args.width or config.data.width
     size = config.data.height, config.data.width
     check_size(*size)
     with unfinished(args.output) as path:
-        images = find_images(args, config)
+        images, origin = find_images(args, config)
         content = convert(model, *size, args.quantize, images, integer_io=args.integer_io)
-        path.write_bytes(add_metadata(content, describe(args.model, model_config, config, about, args.quantize)))
+        metadata = describe(args.model, model_config, config, about, args.quantize)
+        path.write_bytes(add_metadata(content, metadata))
         compared = images[:: -(-len(images) // COMPARED_IMAGES)]
         if args.quantize in ("float16", "int8"):
-            report_layers(convert(model, *size), content, compared, args)
+            layers = quantization.report_layers(convert(model, *size), content, compared)
+            tell_layers(layers, args)
+        else:
+            layers = quantization.report_layers(content, content, compared[:RANGE_IMAGES])
         file = DepthInterpreter(path)
-        depth = file(np.stack(compared))
-        agreement = verification.compare(verification.predict(model, compared), depth)
-        print(
-            f"{len(compared)} images of {size[0]}x{size[1]} (HxW): largest error {agreement.error:.1e} of the range of"
-            f" the depth, rank correlation {agreement.spearman:.5f}"
-        )
-        verification.check(args.quantize, agreement)
-        if args.pairs:
-            compare_whdr(args, model, file, config)
-        golden = verification.write_golden(args.output, compared[0], depth[:1])
+        proof = prove(args, model, file, compared, origin, config)
+        proof = proof._replace(extreme=max(layer.extreme for layer in layers))
+        [row] = benchmark_files([path], threads=1, rounds=TIMED_ROUNDS)
+        timing, network = Timing(row, describe_setting(TIMED_ROUNDS)), describe_network(model, *size)
+        text = card(args.output.name, metadata, trained, about, network, proof, timing)
+        golden = verification.write_golden(args.output, compared[0], file(compared[0][np.newaxis]))
+        write_whole(args.output.with_suffix(".md"), text)
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB, {file.partitions} part(s) under XNNPACK")
-    print(f"to check an app with: {', '.join(map(str, golden))}")
+    print(f"to check an app with: {', '.join(map(str, golden))}; model card: {args.output.with_suffix('.md')}")
     return 0
 
 
@@ -88,8 +95,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def find_images(args: argparse.Namespace, config: ConfigDict) -> Images:
+def find_images(args: argparse.Namespace, config: ConfigDict) -> tuple[Images, str]:
     """Images to calibrate with and to compare on: of the given folder, else of the run; rendered if int8 is not asked.
+
+    Returns:
+        The images, and where they come from.
 
     Raises:
         UserError: The folder has none, or the run's cannot be opened and int8 needs them.
@@ -97,24 +107,23 @@ def find_images(args: argparse.Namespace, config: ConfigDict) -> Images:
     size = config.data.height, config.data.width
     count = CALIBRATION_IMAGES if args.quantize == "int8" else COMPARED_IMAGES
     if args.calibration:
-        return calibration.images_of_folder(args.calibration, *size, count)
+        return calibration.images_of_folder(args.calibration, *size, count), str(args.calibration)
     try:
-        return calibration.images_of_run(config, *size, count)
+        return calibration.images_of_run(config, *size, count), "of the training"
     except UserError as error:
         if args.quantize == "int8":
             raise UserError(f"int8 is calibrated on images, and those of the run cannot be opened ({error}); "
                             "give --calibration FOLDER") from None  # fmt: skip
         print("comparing on rendered scenes, as the run's own images are not here; --calibration FOLDER gives others")
-        return calibration.rendered_images(*size, count)
+        return calibration.rendered_images(*size, count), "rendered scenes"
 
 
-def report_layers(reference: bytes, content: bytes, images: Images, args: argparse.Namespace) -> None:
+def tell_layers(layers: Sequence[quantization.LayerReport], args: argparse.Namespace) -> None:
     """Checks the ranges for float16; of int8 prints the layers that lose most; writes all layers if asked.
 
     Raises:
         UserError: A layer overflows in float16.
     """
-    layers = quantization.report_layers(reference, content, images)
     if args.layers:
         with args.layers.open("w", newline="") as file:
             csv.writer(file).writerows([quantization.LayerReport._fields, *layers])
@@ -126,17 +135,28 @@ def report_layers(reference: bytes, content: bytes, images: Images, args: argpar
         print(tabulate.tabulate([layer._asdict() for layer in worst], headers="keys", floatfmt=".3g"))
 
 
-def compare_whdr(args: argparse.Namespace, model: DepthNet, file: DepthInterpreter, config: ConfigDict) -> None:
-    """Prints the WHDR of network and file on the given pairs.
+def prove(
+    args: argparse.Namespace, model: DepthNet, file: DepthInterpreter, images: Images, origin: str, config: ConfigDict
+) -> Proof:
+    """Compares a file with its network on images, and on the given pairs; prints and gives what comes out.
 
     Raises:
-        UserError: The file's is too much worse.
+        UserError: The file is too far off.
     """
+    agreement = verification.compare(verification.predict(model, images), file(np.stack(images)))
+    print(
+        f"{len(images)} images of {file.height}x{file.width} (HxW): largest error {agreement.error:.1e} of the range of"
+        f" the depth, rank correlation {agreement.spearman:.5f}"
+    )
+    verification.check(args.quantize, agreement)
+    if not args.pairs:
+        return Proof(len(images), origin, agreement)
     config.data.crop = "none"
     source = open_source(args.pairs, "test", root=args.images)
     before, after = (measure(network, source, config, batch_size=8) for network in (model, file))
     print(f"WHDR on {before.total} pairs: {before.whdr:.4f} of the network, {after.whdr:.4f} of the file")
     verification.check_whdr(before.whdr, after.whdr)
+    return Proof(len(images), origin, agreement, before.total, before.whdr, after.whdr)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Metrics of relative depth: WHDR on ordinal pairs; RMSE, delta1 and SI-RMSE on dense depth maps."""
 
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -76,6 +77,18 @@ def whdr_counts(
     ordered = relation.astype(difference.dtype) * difference > threshold
     right = jnp.where(relation == 0, jnp.abs(difference) <= threshold, ordered)
     return jnp.sum(valid & ~right), jnp.sum(valid)
+
+
+def whdr_interval(rate: float, pairs: int) -> float:
+    """Gives half of the 95 % confidence interval of a WHDR, in the normal approximation.
+
+    It is about the choice of the pairs alone, not about what another seed of the training would give.
+
+    Args:
+        rate: The WHDR, 0 to 1.
+        pairs: Number of pairs that it was measured on.
+    """
+    return 1.96 * math.sqrt(rate * (1 - rate) / pairs)
 
 
 def row_baseline_wrong(

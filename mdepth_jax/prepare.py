@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mdepth_jax import cli
+from mdepth_jax import cli, licences
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.errors import UserError
 
@@ -90,6 +90,8 @@ def main(argv: Sequence[str]) -> None:
     except BaseException:
         shutil.rmtree(output)
         raise
+    if terms := licences.DATA.get(flags.dataset):
+        print(f"terms of {terms.name}: {terms.terms} ({terms.source})")
 
 
 def _write_records(flags: argparse.Namespace) -> None:

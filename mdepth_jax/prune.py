@@ -65,9 +65,11 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
     parser.add_argument("--model", type=pathlib.Path, required=True, help="run directory, .safetensors or 'embedded'")
     parser.add_argument("--workdir", type=pathlib.Path, required=True, help="directory of the pruned run")
     targets = parser.add_mutually_exclusive_group(required=True)
-    targets.add_argument("--target_params", type=float, help="number of parameters")
-    targets.add_argument("--target_macs", type=float, help="multiply-adds at the run's image size")
-    targets.add_argument("--target_latency_ms", type=float, help="sum of the layers' times in --latency_table")
+    targets.add_argument("--target_params", type=float, metavar="N", help="number of parameters")
+    targets.add_argument("--target_macs", type=float, metavar="N", help="multiply-adds at the run's image size")
+    targets.add_argument(
+        "--target_latency_ms", type=float, metavar="MS", help="sum of the layers' times in --latency_table"
+    )
     parser.add_argument("--latency_table", type=pathlib.Path,
                         help="CSV: operation (conv, depthwise), kernel, stride, height, width (of the output), "
                         "in_channels, out_channels, ms")  # fmt: skip
@@ -116,7 +118,8 @@ def open_run(args: argparse.Namespace, overrides: dict[str, Any]) -> Opened:
     model, model_config, about = load_weights(args.model)
     config = configuration.of_weights(about, args.model)
     for key, value in overrides.items():
-        configuration.override(config, key, value)
+        if key != "data.eval":  # judges proposals alone
+            configuration.override(config, key, value)
     if config.model.heads:
         print(f"{args.model} was trained with {config.model.heads} intermediate heads; they are dropped")
     config.model.update(model_config.to_dict() | {"dtype": config.model.dtype})
@@ -142,7 +145,9 @@ def prepare(args: argparse.Namespace, overrides: dict[str, Any]) -> Search:
     Raises:
         UserError: As `open_run`, or if the run's data will not do, or the directory is another search's.
     """
-    model, config, about, structure, resource, settings = open_run(args, overrides)
+    model, run_config, about, structure, resource, settings = open_run(args, overrides)
+    config = run_config.copy_and_resolve_references()
+    config.data.eval = overrides.get("data.eval", config.data.eval)
     if "holistic" in config.loss.terms.split("+"):
         print("The discriminator stays out of the search: its proposals are trained without the term 'holistic'")
         config.loss.terms = "+".join(term for term in config.loss.terms.split("+") if term != "holistic")
@@ -151,7 +156,9 @@ def prepare(args: argparse.Namespace, overrides: dict[str, Any]) -> Search:
     objective = make_objective(config, supervision)
     teacher = open_teacher(config)
     bind_to_workdir(args, config)
-    return Search(model, structure, resource, settings, config, objective, data, teacher, about, args.workdir)
+    return Search(
+        model, structure, resource, settings, config, run_config, objective, data, teacher, about, args.workdir
+    )
 
 
 def cut_at_once(args: argparse.Namespace, overrides: dict[str, Any]) -> str:
@@ -163,9 +170,8 @@ def cut_at_once(args: argparse.Namespace, overrides: dict[str, Any]) -> str:
     model, config, about, structure, resource, settings = open_run(args, overrides)
     bind_to_workdir(args, config)
     kept = netadapt.same_share(structure, named_tensors(model), resource, settings.target, settings.divisor)
-    unscored = {key: value for key, value in about.items() if key != "scores"}
-    write_run(args.workdir, surgery.cut(model, structure, kept), config, unscored)
-    return report.write_cut(args.workdir, structure, resource, kept)
+    write_run(args.workdir, surgery.cut(model, structure, kept), config, about, measured={})
+    return report.write_cut(args.workdir, structure, resource, kept, config, about)
 
 
 def bind_to_workdir(args: argparse.Namespace, config: ConfigDict) -> None:

@@ -30,6 +30,7 @@ from mdepth_jax.training import environment, hosts, report, stages
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import make_objective
+from mdepth_jax.training.provenance import lineage
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
@@ -76,7 +77,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
         elif result.evaluation is None:
             print(f"{workdir} was finished before; see {workdir / 'report.md'}")
         else:
-            print(report.write(workdir, config, result, network, time.monotonic() - start))
+            print(report.write(workdir, config, result, network, time.monotonic() - start, trainer.earlier))
     hosts.wait_for_all(str(workdir))
     return result.finished
 
@@ -116,14 +117,15 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     if config.model.start and not config.model.widths:  # a pruned network brings its own
         config.model.widths = load_weights(pathlib.Path(config.model.start))[1].widths
     model = build_model(config.model, rngs=nnx.Rngs(config.seed))
+    earlier = []
     if config.model.start:
-        start_from(model, pathlib.Path(config.model.start))
+        earlier = lineage(start_from(model, pathlib.Path(config.model.start)))
     elif config.model.pretrained:
         load_pretrained(model, config.model.pretrained)
     network = report.describe_network(model, config.data.height, config.data.width)
     has_adversary = "holistic" in objective.terms
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1)) if has_adversary else None
-    trainer = Trainer(config, workdir, model, objective, data, open_teacher(config), adversary)
+    trainer = Trainer(config, workdir, model, objective, data, open_teacher(config), adversary, earlier)
     if hosts.is_first():
         (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
     return trainer, network

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -49,7 +50,19 @@ def test_file_has_the_size_of_the_run_and_says_what_it_is(file):
     assert (interpreter.height, interpreter.width) == (32, 64)
     assert interpreter.metadata["name"] == "mobilenet_v1 + nnconv5"
     assert interpreter.metadata["scores"] == {"whdr": 0.25}
-    assert sorted(path.name for path in file.parent.iterdir()) == ["m.golden.f32", "m.golden.png", "m.tflite"]
+    assert sorted(path.name for path in file.parent.iterdir()) == ["m.golden.f32", "m.golden.png", "m.md", "m.tflite"]
+
+
+def test_card_tells_what_was_proved_and_measured(file):
+    card = file.with_suffix(".md").read_text()
+    assert card.startswith("# m.tflite\n")
+    assert "| gate, passed " in card
+    assert re.search(r"\| this file +\| WHDR +\| 0\.\d{4} +\| \+- 0\.\d{4} +\| 6 pairs +\| the pairs given", card)
+    scaled_image = read_image(file.with_suffix(".golden.png")) - 127.5  # the first layer gives it
+    assert float(re.search(r"\| largest value inside +\| ([\d.]+);", card)[1]) > 0.99 * np.abs(scaled_image).max()
+    assert re.search(r"\| latency +\| \d+\.\d ms .* p90 \d+\.\d", card)
+    assert f"{file.stat().st_size / 1e6:.2f} MB" in card
+    assert DepthInterpreter(file).metadata["weights_sha256"] in card
 
 
 def test_golden_pair_is_what_the_file_gives(file):

@@ -262,3 +262,10 @@ def test_two_devices_give_the_dense_metrics_of_one():
     sharded = jax.device_put(maps, NamedSharding(mesh, PartitionSpec("data")))
     one, two = (DenseSums.concatenate([jitted_sums(*m)]) for m in (maps, sharded))
     assert values(one) == values(two)
+
+
+@pytest.mark.parametrize(("rate", "pairs"), [(0.3, 200), (0.12, 2000)])
+def test_interval_holds_the_true_rate_in_95_of_100_samples(rate, pairs):
+    found = np.random.default_rng(0).binomial(pairs, rate, 10_000) / pairs
+    held = [abs(share - rate) <= metrics.whdr_interval(share, pairs) for share in found]
+    assert 0.94 < np.mean(held) < 0.96

@@ -102,13 +102,14 @@ def test_drawn_pairs_follow_the_seed_and_the_ratio(frames, tmp_path):
         assert (depth.max(1) > 2 * depth.min(1)).all()
 
 
-def test_images_inside_of_an_archive_lie_beside_the_pairs(tmp_path):
+def test_images_inside_of_an_archive_lie_beside_the_pairs(tmp_path, capsys):
     (tmp_path / "mannequin/test").mkdir(parents=True)
     image, depth = np.zeros((18, 32, 3), np.uint8), np.arange(1, 33, dtype=np.float32) * np.ones((18, 1), np.float32)
     with h5py.File(tmp_path / "mannequin/test/0.h5", "w") as file:
         file["gt/img"], file["gt/mvs_depth"] = image, depth
     arguments = ["--source", str(tmp_path / "mannequin"), "--output", str(tmp_path / "out"), "--pairs_per_image", "2"]
     main(["mannequin", *arguments])
+    assert "terms of Mannequin Challenge: CC BY 4.0" in capsys.readouterr().out
     example = open_source(tmp_path / "out/pairs_test.csv")[0]
     np.testing.assert_array_equal(example["image"], image)
     x = example["points"][..., 1]

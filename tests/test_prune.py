@@ -84,6 +84,10 @@ def test_the_result_is_an_ordinary_run(run, pruned):
     assert resources[-1] == count_parameters(model)
     assert resources == sorted(resources, reverse=True)
     assert (workdir / "tradeoff.png").exists()
+    assert about["pairs"] == 4
+    assert [earlier["config"]["model"]["heads"] for earlier in about["earlier"]] == [2]
+    assert "larger = farther" in said
+    assert "| rendered scenes of mdepth_jax | Apache-2.0" in said
 
 
 def test_it_trains_on_with_the_command_that_is_printed(pruned, tmp_path):
@@ -95,6 +99,7 @@ def test_it_trains_on_with_the_command_that_is_printed(pruned, tmp_path):
     started = nnx.merge(trainer.graph, trainer.state.params, trainer.state.batch_stats)
     for name, variable in named_tensors(expected).items():
         np.testing.assert_array_equal(named_tensors(started)[name], variable)
+    assert [run["config"]["name"] for run in trainer.earlier] == ["tiny", "tiny_pruned"]
 
 
 def test_without_a_search_every_group_keeps_the_same_share(run, tmp_path, capsys):
@@ -111,10 +116,12 @@ def test_without_a_search_every_group_keeps_the_same_share(run, tmp_path, capsys
 
 
 def test_a_pruned_run_can_be_pruned_again(pruned, tmp_path):
-    search = prune.prepare(*prune.parse(flags(pruned[0], tmp_path / "again", target="300e3")))
+    chosen_by = "--config.data.eval=select"
+    search = prune.prepare(*prune.parse([*flags(pruned[0], tmp_path / "again", target="300e3"), chosen_by]))
     model, config, _ = load_weights(pruned[0])
     assert search.resource.measure(search.structure.shapes) == count_parameters(model)
     assert search.config.model.widths == config.widths
+    assert (search.config.data.eval, search.run_config.data.eval) == ("select", "test")
 
 
 def test_a_start_brings_its_widths(run, pruned, tmp_path):

@@ -74,6 +74,9 @@ def test_whole_recipe(finished):
     files = {path.name for path in workdir.iterdir()}
     assert files >= {"config.json", "environment.json", "metrics.jsonl", "model.safetensors", "predictions.png",
                      "curves.png", "report.md", "checkpoints", "tensorboard"}  # fmt: skip
+    report = (workdir / "report.md").read_text()
+    assert "The network gives relative depth, larger = farther" in report
+    assert "| embedded teacher of mdepth_jax | Apache-2.0" in report
     environment = json.loads((workdir / "environment.json").read_text())
     assert environment["packages"]["jax"]
     record = logbook.read(workdir)[0]

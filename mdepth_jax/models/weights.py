@@ -110,17 +110,20 @@ def load_weights(path: pathlib.Path) -> tuple[DepthNet, ConfigDict, dict[str, An
     return model, config, json.loads(header["about"])
 
 
-def start_from(model: DepthNet, path: pathlib.Path) -> None:
+def start_from(model: DepthNet, path: pathlib.Path) -> dict[str, Any]:
     """Gives a network the weights of another run, in place; its intermediate heads keep their own.
 
     Args:
         model: Of the same architecture and preprocessing as the run.
         path: As in `load_weights`.
 
+    Returns:
+        What the header of the weights tells.
+
     Raises:
         UserError: As `load_weights`, or if the networks differ, naming the first tensor.
     """
-    other, _, _ = load_weights(path)
+    other, _, about = load_weights(path)
     if other.preprocessing != model.preprocessing:
         raise UserError(f"{path} expects images scaled as {other.preprocessing!r}; set model.preprocessing to that")
     given = {name: np.asarray(variable[...]) for name, variable in named_tensors(other).items()}
@@ -129,6 +132,7 @@ def start_from(model: DepthNet, path: pathlib.Path) -> None:
         _check(path, name, wanted.get(name), given.get(name))
     for name, variable in wanted.items():
         variable[...] = jnp.asarray(given[name], variable.dtype)
+    return about
 
 
 def _check(path: pathlib.Path, name: str, expected: Any, tensor: np.ndarray | None) -> None:

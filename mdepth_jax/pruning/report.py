@@ -3,16 +3,18 @@
 import csv
 import pathlib
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tabulate
+from ml_collections import ConfigDict
 
-from mdepth_jax import plots
+from mdepth_jax import licences, plots
 from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.resources import Resource, Shapes, count_macs, layers
 from mdepth_jax.pruning.search import SUFFIX, Search
 from mdepth_jax.pruning.surgery import Kept, keep_all, shapes_of
+from mdepth_jax.training import provenance
 
 
 def write(search: Search) -> str:
@@ -44,16 +46,33 @@ def write(search: Search) -> str:
         "",
         *_tell_cut(directory, search.structure, resource, search.kept),
     ]
-    return _write_report(directory, lines)
+    return _write_report(directory, lines, search.run_config, search.about)
 
 
-def write_cut(directory: pathlib.Path, structure: Structure, resource: Resource, kept: Kept) -> str:
-    """Writes `report.md` and `widths.csv` of a network that was pruned without a search, and gives the text."""
-    return _write_report(directory, ["# Pruned without a search", "", *_tell_cut(directory, structure, resource, kept)])
+def write_cut(
+    directory: pathlib.Path,
+    structure: Structure,
+    resource: Resource,
+    kept: Kept,
+    config: ConfigDict,
+    about: Mapping[str, Any],
+) -> str:
+    """Writes `report.md` and `widths.csv` of a network that was pruned without a search, and gives the text.
+
+    Args:
+        directory: Of the pruned run.
+        structure: Of the whole network.
+        resource: That was saved.
+        kept: Channels of every group.
+        config: Of the run that was pruned.
+        about: What the header of its weights tells.
+    """
+    lines = [f"# {config.name}, pruned without a search", "", *_tell_cut(directory, structure, resource, kept)]
+    return _write_report(directory, lines, config, about)
 
 
 def _tell_cut(directory: pathlib.Path, structure: Structure, resource: Resource, kept: Kept) -> list[str]:
-    """Writes `widths.csv`; gives the lines on what the network needs, on its widths and on what comes next."""
+    """Writes `widths.csv`; gives the lines on what the network needs and on its widths."""
     before, after = (shapes_of(structure, stays) for stays in (keep_all(structure), kept))
     widths = list(compare_widths(structure, before, after))
     write_csv(directory / "widths.csv", widths)
@@ -67,14 +86,24 @@ def _tell_cut(directory: pathlib.Path, structure: Structure, resource: Resource,
         "",
         _table(changed),
         "",
+    ]
+
+
+def _write_report(directory: pathlib.Path, lines: Sequence[str], config: ConfigDict, about: Mapping[str, Any]) -> str:
+    """Writes `report.md`: the lines, what the output means, the terms, and what comes next."""
+    lines = [
+        *lines,
+        f"The network gives {provenance.describe_output(config)}.",
+        "",
+        "Terms of what it was trained with:",
+        "",
+        licences.as_table(licences.of_runs([*provenance.configs_of(about), config])),
+        "",
         "Next, the long training, like the one of the run that was pruned but at a tenth of its learning rate:",
         "",
         *(f"    {command}" for command in next_commands(directory)),
         "",
     ]
-
-
-def _write_report(directory: pathlib.Path, lines: Sequence[str]) -> str:
     text = "\n".join(lines)
     (directory / "report.md").write_text(text)
     return text

@@ -33,6 +33,7 @@ from mdepth_jax.training.evaluation import evaluate
 from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import append, read_lines, rewrite
 from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.provenance import describe_output, lineage
 from mdepth_jax.training.state import TrainState
 from mdepth_jax.training.step import make_eval_step, make_mesh, make_train_step, replicate, teach
 
@@ -49,7 +50,8 @@ class Search:
         structure: Of that network.
         resource: To save.
         settings: How.
-        config: Of the run that made the network; its `model` describes the network at the start.
+        config: What the search goes by, its data and losses; its `model` describes the network at the start.
+        run_config: Of the run that made the network; the pruned run gets it, with its own widths.
         objective: Computes the losses of the short training, whose weights stay as they are.
         data: Of the run.
         teacher: Gives depth and features of a batch of images on the devices; None for none.
@@ -64,6 +66,7 @@ class Search:
         resource: Resource,
         settings: Settings,
         config: ConfigDict,
+        run_config: ConfigDict,
         objective: Objective,
         data: Data,
         teacher: Callable[[Any], Prediction] | None,
@@ -71,7 +74,8 @@ class Search:
         workdir: pathlib.Path,
     ) -> None:
         self.structure, self.resource, self.settings = structure, resource, settings
-        self.config, self.data, self.teacher, self.about, self.workdir = config, data, teacher, about, workdir
+        self.config, self.run_config, self.about = config, run_config, about
+        self.data, self.teacher, self.workdir = data, teacher, workdir
         self.mesh = make_mesh()
         steady = config.copy_and_resolve_references()
         steady.rebalance.order = "off"
@@ -85,6 +89,7 @@ class Search:
         self.begin = make_begin(optimizer)
         self.checkpoints = Checkpoints(workdir)
         self.kept: surgery.Kept = self.whole
+        self._counts: dict[str, int] = {}  # pairs and depth maps of an evaluation, if this process made one
         self.state = self._snapshot(0, state.params, state.batch_stats)
         self._resume()
 
@@ -152,8 +157,9 @@ class Search:
 
     def export(self) -> None:
         """Writes the network so far as an ordinary run."""
-        about = dict(self.about) | {"scores": {self.config.train.best_by: self.history[-1].score}}
-        write_run(self.workdir, self.cut(), self.config, about)
+        measured = {"scores": {self.config.train.best_by: self.history[-1].score}, **self._counts}
+        own = self.run_config.data.eval == self.config.data.eval
+        write_run(self.workdir, self.cut(), self.run_config, self.about, measured if own else {})
 
     def cut(self) -> DepthNet:
         """Gives the network so far, cut out."""
@@ -197,6 +203,7 @@ class Search:
             self.data.truths and self.data.truths(),
             log=self.config.data.log,
         )
+        self._counts = {"pairs": result.total, "depth_maps": result.maps}
         return result.scores[self.config.train.best_by]
 
     def _resume(self) -> None:
@@ -221,19 +228,28 @@ class Search:
         return f"{self.resource.tell(proposal.resource)}, {self.config.train.best_by} {proposal.score:.4f}"
 
 
-def write_run(workdir: pathlib.Path, smaller: DepthNet, config: ConfigDict, about: Mapping[str, Any]) -> None:
+def write_run(
+    workdir: pathlib.Path, smaller: DepthNet, config: ConfigDict, about: Mapping[str, Any], measured: Mapping[str, Any]
+) -> None:
     """Writes a pruned network as an ordinary run: `model.safetensors` and `config.json`.
 
     Args:
         workdir: Directory of the run.
         smaller: The network, cut out.
         config: Of the run that was pruned; it stays as it is.
-        about: What the header of the weights tells.
+        about: What the header of that run's weights tells.
+        measured: Scores of the pruned network on the held-out set of `config`, with their counts; none if not known.
     """
     config = config.copy_and_resolve_references()
     config.name = config.name.removesuffix(SUFFIX) + SUFFIX
     config.model.update({"heads": 0, "widths": describe(smaller), "pretrained": "", "start": ""})
-    told = dict(about) | {"command": environment.command(), "config": config.to_dict()}
+    told = {
+        "output": describe_output(config),
+        **measured,
+        "command": environment.command(),
+        "config": config.to_dict(),
+        "earlier": lineage(about),
+    }
     save_weights(workdir / "model.safetensors", smaller, config.model, told)
     write_whole(workdir / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
 

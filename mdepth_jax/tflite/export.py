@@ -3,14 +3,17 @@
 import contextlib
 import hashlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
 import mdepth_jax
+from mdepth_jax import licences
 from mdepth_jax.errors import UserError
+from mdepth_jax.licences import Licence
 from mdepth_jax.models.weights import find_weights
+from mdepth_jax.training import provenance
 
 SCORES = ("whdr", "pairs", "rmse", "delta1", "si_rmse", "depth_maps", "step")
 
@@ -39,6 +42,11 @@ def unfinished(output: pathlib.Path) -> Iterator[pathlib.Path]:
         partial.unlink(missing_ok=True)
 
 
+def licences_of(about: Mapping[str, Any]) -> list[Licence]:
+    """The terms of the code and of all that a network was trained with, as its header (of `load_weights`) tells it."""
+    return [licences.CODE, *licences.of_runs(provenance.configs_of(about))]
+
+
 def describe(
     weights: pathlib.Path, model: ConfigDict, config: ConfigDict, about: dict[str, Any], quantization: str
 ) -> dict[str, Any]:
@@ -57,7 +65,7 @@ def describe(
         "output": about.get("output", "relative depth: larger = farther; no unit, no fixed range, not metres"),
         "input": f"RGB, 0 to 255, scaled inside; the whole picture resized to {data.height}x{data.width} (HxW)",
         "training_data": "rendered scenes" if data.source == "scenes" else pathlib.Path(data.root).name,
-        "license": "code: Apache-2.0; weights: the terms of the training data and of the encoder's weights",
+        "license": "; ".join(f"{part.name}: {part.terms}" for part in licences_of(about)),
         "version": mdepth_jax.__version__,
         "weights_sha256": hashlib.sha256(find_weights(weights).read_bytes()).hexdigest(),
         "quantization": quantization,

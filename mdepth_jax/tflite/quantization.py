@@ -60,6 +60,11 @@ class LayerReport(NamedTuple):
     noise: float
     added: float
 
+    @property
+    def extreme(self) -> float:
+        """The largest absolute value in float32."""
+        return max(-self.low, self.high)
+
 
 def report_layers(reference: bytes, content: bytes, images: Images) -> list[LayerReport]:
     """Compares every operation of a quantised network with the same one in float32.
@@ -91,11 +96,10 @@ def report_layers(reference: bytes, content: bytes, images: Images) -> list[Laye
 
 def check_float16_range(layers: Sequence[LayerReport]) -> None:
     """Raises UserError if a layer's values overflow in float16, in which graphics processors compute."""
-    layer = max(layers, key=lambda layer: max(-layer.low, layer.high))
-    largest = max(-layer.low, layer.high)
-    if largest > FLOAT16_MAX:
+    layer = max(layers, key=lambda layer: layer.extreme)
+    if layer.extreme > FLOAT16_MAX:
         raise UserError(
-            f"layer {layer.layer} reaches {largest:.3g}, beyond float16's {FLOAT16_MAX:.0f}; take --quantize none"
+            f"layer {layer.layer} reaches {layer.extreme:.3g}, beyond float16's {FLOAT16_MAX:.0f}; take --quantize none"
         )
 
 

@@ -1,7 +1,9 @@
 """Times `.tflite` files on this machine's CPU, in turn, and counts what is in them."""
 
 import math
+import os
 import pathlib
+import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -137,6 +139,17 @@ def benchmark_files(paths: Sequence[pathlib.Path], threads: int, rounds: int) ->
             }
         )
     return rows
+
+
+def describe_setting(rounds: int) -> str:
+    """Tells what `benchmark_files` measures on: the processor, its cores and the number of runs."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = " ".join([*names[:1], platform.machine()])
+    return f"{processor}, {os.cpu_count()} cores, {rounds} x {BURST} runs"
 
 
 def _load_and_run(path: pathlib.Path, threads: int) -> Any:

@@ -58,6 +58,13 @@ def compare(reference: Depths, depth: Depths) -> Agreement:
     )
 
 
+def describe_gate(kind: Kind) -> str:
+    """Tells what `check` demands."""
+    limit = LARGEST_ERROR.get(kind)
+    error = [] if limit is None else [f"largest error at most {limit:g} of the range of the depth"]
+    return ", ".join([*error, f"rank correlation at least {LOWEST_SPEARMAN:g}"])
+
+
 def check(kind: Kind, agreement: Agreement) -> None:
     """Raises UserError if a file does not come close enough to its network."""
     limit = LARGEST_ERROR.get(kind)

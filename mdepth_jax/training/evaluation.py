@@ -1,7 +1,6 @@
 """Evaluation on a held-out set: WHDR with its uncertainty and the baseline of image rows; errors of depth maps."""
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -67,8 +66,8 @@ class Evaluation(NamedTuple):
 
     @property
     def interval(self) -> float:
-        """Half of the 95 % confidence interval of `whdr` (normal approximation)."""
-        return 1.96 * math.sqrt(self.whdr * (1 - self.whdr) / self.total)
+        """See `metrics.whdr_interval`."""
+        return metrics.whdr_interval(self.whdr, self.total)
 
 
 def evaluate(

@@ -4,7 +4,7 @@ import contextlib
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +28,7 @@ from mdepth_jax.training.evaluation import Evaluation, evaluate
 from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import Logbook
 from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.provenance import describe_output
 from mdepth_jax.training.step import (
     local_rows,
     make_eval_step,
@@ -71,6 +72,7 @@ class Trainer:
         data: Batches.
         teacher: Gives depth and features of a batch of images on the devices; None for none.
         adversary: The discriminator of the holistic term; None without that term.
+        earlier: The runs that the network's weights have been through, see `provenance.lineage`.
 
     On several hosts every one of them makes a `Trainer` on one shared run directory, which the first one writes.
 
@@ -88,8 +90,10 @@ class Trainer:
         data: Data,
         teacher: Callable[[Any], Prediction] | None = None,
         adversary: Adversary | None = None,
+        earlier: Sequence[dict[str, Any]] = (),
     ) -> None:
         self.config, self.workdir, self.data, self.teacher = config, workdir, data, teacher
+        self.terms, self.earlier = objective.terms, earlier
         self.mesh = make_mesh()
         if config.data.batch_size % self.mesh.size:
             raise UserError(
@@ -227,13 +231,15 @@ class Trainer:
         if better:
             model = nnx.merge(self.graph, self.state.params, self.state.batch_stats)
             about = {
-                "output": "depth, larger = farther: relative, without unit, unless trained on depth maps in metres"
-                + (f"; {self.config.data.log:g} times its natural logarithm" if self.config.data.log else ""),
+                "output": describe_output(self.config),
                 "scores": result.scores,
                 "pairs": result.total,
+                "depth_maps": result.maps,
                 "step": self.step,
+                "terms": list(self.terms),
                 "command": environment.command(),
                 "config": self.config.to_dict(),
+                "earlier": list(self.earlier),
             }
             save_weights(self.workdir / "model.safetensors", model, self.config.model, about)
 

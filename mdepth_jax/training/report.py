@@ -2,10 +2,14 @@
 
 import pathlib
 import shlex
+from collections.abc import Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
+from mdepth_jax import licences
 from mdepth_jax.models import DepthNet, count_macs, count_parameters
+from mdepth_jax.training import provenance
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.loop import Result
 
@@ -49,7 +53,14 @@ def describe_evaluation(evaluation: Evaluation) -> list[str]:
     return lines
 
 
-def write(workdir: pathlib.Path, config: ConfigDict, result: Result, network: str, seconds: float) -> str:
+def write(
+    workdir: pathlib.Path,
+    config: ConfigDict,
+    result: Result,
+    network: str,
+    seconds: float,
+    earlier: Sequence[dict[str, Any]] = (),
+) -> str:
     """Writes `report.md` and gives its text.
 
     Args:
@@ -58,6 +69,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, result: Result, network: st
         result: How the run ended.
         network: Of `describe_network`.
         seconds: That this process took for training.
+        earlier: The runs that the weights have been through before, see `provenance.lineage`.
     """
     best_by = config.train.best_by
     key, name = f"eval/{best_by}", TITLES[best_by]
@@ -80,6 +92,9 @@ def write(workdir: pathlib.Path, config: ConfigDict, result: Result, network: st
         "![losses and weights](curves.png)",
         "",
     ]
+    parts = licences.of_runs(provenance.configs_of({"earlier": earlier, "config": config.to_dict()}))
+    lines += [f"The network gives {provenance.describe_output(config)}.", ""]
+    lines += ["Terms of what it was trained with:", "", licences.as_table(parts), ""]
     lines += ["Next:", "", *(f"    {command}" for command in next_commands(workdir, config)), ""]
     text = "\n".join(lines)
     (workdir / "report.md").write_text(text)

@@ -29,7 +29,7 @@ def make_search(workdir):
     structure = find_structure(model, SIZE, SIZE)
     settings = Settings(TARGET, first_step=0.15, divisor=2, short_steps=2, learning_rate=1e-3)
     resource, objective = make_resource("params", structure), Objective(("dense",), heads=0)
-    return Search(model, structure, resource, settings, config, objective, data, None, {}, workdir)
+    return Search(model, structure, resource, settings, config, config, objective, data, None, {}, workdir)
 
 
 @pytest.fixture(autouse=True, scope="module")

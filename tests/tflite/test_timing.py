@@ -1,3 +1,5 @@
+import os
+import platform
 import time
 
 import numpy as np
@@ -72,6 +74,12 @@ def test_rows(file):
     assert first["file_mb"] == file.stat().st_size / 1e6
     assert first["memory_mb"] is None or first["memory_mb"] >= 0
     assert second["ops"] == first["ops"]
+
+
+def test_setting_names_the_processor_and_the_runs():
+    setting = timing.describe_setting(3)
+    assert platform.machine() in setting
+    assert setting.endswith(f"{os.cpu_count()} cores, 3 x {timing.BURST} runs")
 
 
 def test_peak_memory():

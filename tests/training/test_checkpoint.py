@@ -8,7 +8,11 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
 from mdepth_jax.training import state as states
 from mdepth_jax.training.checkpoint import Checkpoints
-from mdepth_jax.training.step import make_mesh, replicate
+from mdepth_jax.training.config import overlay
+from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.step import make_mesh, make_train_step, replicate, shard_batch
+from tests.models.test_depth_net import build_small
+from tests.training.batches import random_batch
 
 
 def make_state(model, step=0, devices=1):
@@ -40,12 +44,45 @@ def test_keeps_the_latest_two_and_the_best(model, tmp_path):
     assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [2, 4, 5]
 
 
-def test_restores_on_another_number_of_devices(model, tmp_path):
-    save_all(tmp_path, model, [3], [None])
-    restored = Checkpoints(tmp_path).restore(make_state(model, devices=2))
-    assert int(restored.step) == 3
-    assert_same(restored, make_state(model, 3))
-    assert all(len(leaf.sharding.device_set) == 2 for leaf in jax.tree.leaves(restored))
+@pytest.fixture(scope="module")
+def training():
+    """A network that compiles in a moment: gives its state on some devices, and takes a step there."""
+    objective = Objective(("ranking", "dense"), heads=0)
+    config = overlay(optim={"learning_rate": 1e-3})
+    weights = objective.initial_weights(config.loss.weights.to_dict())
+    optimizer = states.make_optimizer(config, weights, states.make_schedule(config.optim, 4, 2), 4)
+    graph, state = states.create(build_small(), optimizer)
+    train_step, start = make_train_step(graph, optimizer, objective), jax.device_get(state)
+
+    def step(state, devices):
+        batch = shard_batch(random_batch(int(state.step)), make_mesh(jax.devices()[:devices]))
+        state, scalars = train_step(state, batch)
+        return state, float(scalars["total"])
+
+    return lambda devices: replicate(start, make_mesh(jax.devices()[:devices])), step
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_goes_on_on_another_number_of_devices(training, optax_promotes, tmp_path, before, after):
+    begin, step = training
+    state, unbroken = begin(before), []
+    for number in range(4):
+        if number == 2:
+            checkpoints = Checkpoints(tmp_path)
+            checkpoints.save(state)
+            checkpoints.close()
+            saved = jax.device_get(state)
+        state, total = step(state, before)
+        unbroken.append(total)
+    state, moved = Checkpoints(tmp_path).restore(begin(after)), []
+    assert int(state.step) == 2
+    assert_same(state, saved)
+    assert all(len(leaf.sharding.device_set) == after for leaf in jax.tree.leaves(state))
+    for _ in range(2):
+        state, total = step(state, after)
+        moved.append(total)
+    assert len(set(unbroken)) == 4
+    np.testing.assert_allclose(moved, unbroken[2:], rtol=1e-5)
 
 
 @pytest.mark.parametrize("damage", ["truncate", "remove"])

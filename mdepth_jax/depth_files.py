@@ -25,7 +25,6 @@ SUFFIXES: dict[Kind, str] = {
 }
 Range = tuple[float, float]
 _MAX_CODE = 65535
-_MEANING = "relative depth: larger = farther, no unit, no fixed range; not metres and not disparity"
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,8 @@ class DepthWriter:
     Attributes:
         output: The folder.
         kinds: What to write of each picture.
-        log: See `Predictor`; all but colours are of relative depth itself.
+        meaning: Of the depth.
+        log: See `Predictor`; all but colours are of depth itself.
         scale: What one step of a 16-bit code is worth.
         offset: Added to relative depth, whose zero means nothing, in 16-bit maps and point clouds, where it has to be
             positive.
@@ -44,6 +44,7 @@ class DepthWriter:
 
     output: Path
     kinds: Collection[Kind]
+    meaning: str = "depth, larger = farther"
     log: float = 0.0
     scale: float = 0.001
     offset: float = 0.0
@@ -108,7 +109,7 @@ class DepthWriter:
                     path.write_bytes(encode(depth_codes(depth, self.scale, self.offset)))
                 case "ply":
                     assert picture.image is not None
-                    write_point_cloud(path, picture.image, depth + np.float32(self.offset), self.fov)
+                    write_point_cloud(path, picture.image, depth + np.float32(self.offset), self.fov, self.meaning)
         return float(depth.min()), float(depth.max())
 
     def write_about(self, model: str) -> None:
@@ -118,7 +119,7 @@ class DepthWriter:
             "scale": self.scale,
             "offset": self.offset,
         }
-        about = {"meaning": _MEANING, "model": model} | ({"16-bit codes": codes} if "raw16" in self.kinds else {})
+        about = {"meaning": self.meaning, "model": model} | ({"16-bit codes": codes} if "raw16" in self.kinds else {})
         (self.output / "depth.json").write_text(json.dumps(about, indent=2) + "\n")
 
     def notes(self, ranges: Sequence[Range]) -> Iterator[str]:
@@ -154,7 +155,11 @@ def depth_codes(
 
 
 def write_point_cloud(
-    path: Path, image: UInt8[np.ndarray, "height width 3"], depth: Float32[np.ndarray, "height width"], fov: float
+    path: Path,
+    image: UInt8[np.ndarray, "height width 3"],
+    depth: Float32[np.ndarray, "height width"],
+    fov: float,
+    meaning: str,
 ) -> None:
     """Writes the points that a pinhole camera sees as binary PLY, x to the right, y up, the camera looking along -z.
 
@@ -163,6 +168,7 @@ def write_point_cloud(
         image: Colours of the points.
         depth: Of every pixel; a point whose depth is not positive is left out.
         fov: Horizontal field of view in degrees, between 0 and 180.
+        meaning: Of depth; a comment in the file.
     """
     height, width = depth.shape
     step = np.float32(2 * np.tan(np.radians(fov) / 2) / width)
@@ -178,7 +184,7 @@ def write_point_cloud(
     properties = [f"property float {name}" for name in "xyz"] + [
         f"property uchar {name}" for name in ("red", "green", "blue")
     ]
-    header = ["ply", "format binary_little_endian 1.0", f"comment {_MEANING}", f"element vertex {len(points)}"]
+    header = ["ply", "format binary_little_endian 1.0", f"comment {meaning}", f"element vertex {len(points)}"]
     with path.open("wb") as file:
         file.write("\n".join([*header, *properties, "end_header\n"]).encode())
         file.write(points.tobytes())

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     images = {name: path for name, path in inputs.items() if name not in videos}
     predictor = prediction.load_predictor(args.model, height=args.height, width=args.width, batch_size=args.batch_size)
     kinds = [kind for kind in KINDS if getattr(args, kind)] or ["color"]
-    writer = DepthWriter(args.output, kinds, predictor.log, args.scale, args.offset, args.fov or 0.0)
+    writer = DepthWriter(args.output, kinds, predictor.meaning, predictor.log, args.scale, args.offset, args.fov or 0.0)
     check_output(args, writer, inputs)
     args.output.mkdir(parents=True, exist_ok=True)
     writer.write_about(str(args.model))

@@ -19,6 +19,7 @@ from mdepth_jax.data.images import resize_image
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.weights import load_weights
 from mdepth_jax.training import config as configuration
+from mdepth_jax.training.provenance import describe_depth
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,13 +35,15 @@ class Predictor(NamedTuple):
         height: Of its input.
         width: Of its input.
         batch_size: Of its input.
-        log: A prediction is this factor times the logarithm of relative depth; 0: relative depth itself.
+        meaning: Of depth: its sign and its unit.
+        log: A prediction is this factor times the logarithm of depth; 0: depth itself.
     """
 
     predict: Callable[[np.ndarray], np.ndarray]
     height: int
     width: int
     batch_size: int
+    meaning: str
     log: float = 0.0
 
 
@@ -84,16 +87,23 @@ def load_predictor(
             raise UserError(
                 f"{path}: takes {size[1]}x{size[0]} alone; convert the network again with --height, --width"
             )
-        data = configuration.complete(network.metadata.get("config", {}), str(path)).data
-        return Predictor(lambda images: network(images)[..., 0], *size, 1, data.log)
+        config = configuration.complete(network.metadata.get("config", {}), str(path))
+        return Predictor(lambda images: network(images)[..., 0], *size, 1, describe_depth(config), config.data.log)
     model, _, about = load_weights(path)
-    data = configuration.of_weights(about, path).data
-    height, width = height or data.height, width or data.width
+    config = configuration.of_weights(about, path)
+    height, width = height or config.data.height, width or config.data.width
     batch_size = batch_size or (1 if jax.default_backend() == "cpu" else 8)
     graph, variables = nnx.split(model)
     run = jax.jit(lambda variables, images: nnx.merge(graph, variables)(images).depth[..., 0])
     program = run.lower(variables, jax.ShapeDtypeStruct((batch_size, height, width, 3), jnp.uint8)).compile()
-    return Predictor(lambda images: np.asarray(program(variables, images)), height, width, batch_size, data.log)
+    return Predictor(
+        lambda images: np.asarray(program(variables, images)),
+        height,
+        width,
+        batch_size,
+        describe_depth(config),
+        config.data.log,
+    )
 
 
 def make_picture(name: str, image: UInt8[np.ndarray, "height width 3"], predictor: Predictor, *, keep: bool) -> Picture:

@@ -72,8 +72,9 @@ def test_point_cloud(tmp_path):
     one = picture(3, 5)
     depth = np.full((3, 5), 2.0, np.float32)
     depth[0, 0] = -1
-    depth_files.write_point_cloud(tmp_path / "a.ply", one.image, depth, fov=90.0)
+    depth_files.write_point_cloud(tmp_path / "a.ply", one.image, depth, fov=90.0, meaning="depth in metres")
     header, _, body = (tmp_path / "a.ply").read_bytes().partition(b"end_header\n")
+    assert b"comment depth in metres\n" in header
     assert b"element vertex 14\n" in header
     points = np.frombuffer(body, [("xyz", "<f4", 3), ("rgb", "u1", 3)])
     np.testing.assert_array_equal(points["rgb"], one.image.reshape(-1, 3)[1:])

@@ -29,7 +29,7 @@ def folder(tmp_path):
 def network(monkeypatch):
     """Bright is far."""
 
-    predictor = prediction.Predictor(lambda images: images[..., 0].astype(np.float32), ROWS, COLUMNS, 3)
+    predictor = prediction.Predictor(lambda images: images[..., 0].astype(np.float32), ROWS, COLUMNS, 3, "depth")
     monkeypatch.setattr(prediction, "load_predictor", lambda path: predictor)
 
 

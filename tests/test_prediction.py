@@ -16,7 +16,7 @@ def predictor():
         shapes.append(images.shape)
         return images[..., 0].astype(np.float32)
 
-    return prediction.Predictor(predict, 4, 6, 3), shapes
+    return prediction.Predictor(predict, 4, 6, 3, "depth"), shapes
 
 
 def test_batches_have_one_shape_and_keep_the_order(predictor):

@@ -60,10 +60,11 @@ def describe(
         quantization: See `quantization.Kind`.
     """
     data, known = config.data, about | about.get("scores", {})
+    part = "whole" if data.crop == "none" else "middle of the"
     return {
         "name": f"{model.encoder} + {model.decoder}",
         "output": about.get("output", "relative depth: larger = farther; no unit, no fixed range, not metres"),
-        "input": f"RGB, 0 to 255, scaled inside; the whole picture resized to {data.height}x{data.width} (HxW)",
+        "input": f"RGB, 0 to 255, scaled inside; the {part} picture resized to {data.height}x{data.width} (HxW)",
         "training_data": "rendered scenes" if data.source == "scenes" else pathlib.Path(data.root).name,
         "license": "; ".join(f"{part.name}: {part.terms}" for part in licences_of(about)),
         "version": mdepth_jax.__version__,
@@ -71,6 +72,6 @@ def describe(
         "quantization": quantization,
         "scores": {key: known[key] for key in SCORES if key in known},
         "model": model.to_dict(),
-        # What an evaluation of the file must know.
-        "config": {"data": {"crop": data.crop, "log": data.log}},
+        # What evaluation and prediction with the file must know.
+        "config": {"data": {"log": data.log}, "loss": {"terms": config.loss.terms}},
     }

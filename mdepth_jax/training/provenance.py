@@ -15,13 +15,17 @@ def has_unit(config: ConfigDict) -> bool:
     return not UNIT_TERMS.isdisjoint(config.loss.terms.split("+"))
 
 
-def describe_output(config: ConfigDict) -> str:
+def describe_depth(config: ConfigDict) -> str:
     """Tells what the depth of a run's network means: its sign and its unit."""
     if has_unit(config):
-        meaning = "depth in the unit of the depth maps of its training, larger = farther"
-    else:
-        meaning = "relative depth, larger = farther: no unit, no fixed range, not metres"
-    return meaning + (f"; {config.data.log:g} times its natural logarithm" if config.data.log else "")
+        return "depth in the unit of the depth maps of its training, larger = farther"
+    return "relative depth, larger = farther: no unit, no fixed range, not metres and not disparity"
+
+
+def describe_output(config: ConfigDict) -> str:
+    """Tells what a run's network gives: depth, or a factor times its logarithm."""
+    log = config.data.log
+    return describe_depth(config) + (f"; {log:g} times its natural logarithm" if log else "")
 
 
 def lineage(about: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -57,4 +57,4 @@ def test_description(tmp_path):
     assert "larger = farther" in describe(tmp_path, config.model, config, {}, "int8")["output"]
     assert "64x96" in about["input"]
     assert (about["training_data"], about["scores"]) == ("nyuv2", {"whdr": 0.2, "pairs": 10})
-    assert about["config"] == {"data": {"crop": "none", "log": 4.0}}
+    assert about["config"] == {"data": {"log": 4.0}, "loss": {"terms": "auto"}}

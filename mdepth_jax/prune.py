@@ -3,6 +3,7 @@
 python -m mdepth_jax.prune --model RUN --target_params 1.9e6 --workdir DIR [--config.key=value ...]
 python -m mdepth_jax.prune --model RUN --target_macs 2.5e8 --workdir DIR
 python -m mdepth_jax.prune --model RUN --target_latency_ms 40 --latency_table FILE.csv --workdir DIR
+    where python -m mdepth_jax.benchmark layers --model RUN --output FILE.csv makes the table
 
 Data, losses and held-out set are the run's own; --config.key=value replaces a key of its configuration:
 --config.data.root=DIR where its data have moved, --config.data.eval=SPLIT to choose by other images than those that
@@ -64,8 +65,9 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
     targets.add_argument("--target_macs", type=float, help="multiply-adds at the run's image size")
     targets.add_argument("--target_latency_ms", type=float, help="sum of the layers' times in --latency_table")
     parser.add_argument("--latency_table", type=pathlib.Path,
-                        help="CSV: operation (conv, depthwise), kernel, stride, height, width (of the output), "
-                        "in_channels, out_channels, ms")  # fmt: skip
+                        help="CSV of python -m mdepth_jax.benchmark layers, or with its columns: operation (conv, "
+                        "depthwise, upsampled_depthwise), kernel, stride, height, width (of the output), in_channels, "
+                        "out_channels, ms")  # fmt: skip
     parser.add_argument("--first_step", type=float, default=default.first_step,
                         help="share that the first iteration saves (default: %(default)s)")  # fmt: skip
     parser.add_argument("--decay", type=float, default=default.decay, help="of the steps (default: %(default)s)")

@@ -10,7 +10,8 @@ import tabulate
 
 from mdepth_jax import plots
 from mdepth_jax.pruning.channels import Structure
-from mdepth_jax.pruning.resources import Shapes, count_macs, layers
+from mdepth_jax.pruning.latency import Shapes, layers
+from mdepth_jax.pruning.resources import count_macs
 from mdepth_jax.pruning.search import SUFFIX, Search
 from mdepth_jax.pruning.surgery import shapes_of
 

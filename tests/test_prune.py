@@ -14,9 +14,6 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, count_parameters, depthwise, layers, load_weights, save_weights
 from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.models.widths import read_widths
-from mdepth_jax.pruning import netadapt
-from mdepth_jax.pruning.channels import find_structure
-from mdepth_jax.pruning.resources import make_resource
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training.stages import load_file
 from tests.test_configs import CONFIGS
@@ -135,26 +132,26 @@ def test_mistakes(run, change, message, tmp_path):
 
 def test_a_latency_that_was_measured_here(run, tmp_path, capsys):
     """From the table to the narrower network; the times are whatever they are."""
-    table = tmp_path / "table.csv"
-    assert benchmark.main(["layers", "--model", str(run), "--output", str(table), "--rounds", "1"]) == 0
-    said = capsys.readouterr().out
-    assert re.search(r"sum_ms +whole_ms +ratio", said)
-    structure = find_structure(load_weights(run)[0], 32, 32)
-    latency = make_resource("latency_ms", structure, table)
-    now, least = latency.measure(structure.shapes), netadapt.smallest(structure, latency, netadapt.DIVISOR)
-    assert 0 < least < now
+    table, result = tmp_path / "table.csv", tmp_path / "result.json"
+    where = ["--output", str(table), "--json", str(result), "--rounds", "1"]
+    assert benchmark.main(["layers", "--model", str(run), *where]) == 0
+    assert re.search(r"sum_ms +whole_ms +ratio", capsys.readouterr().out)
+    (measured,) = json.loads(result.read_text())
+    assert measured["ratio"] == measured["sum_ms"] / measured["whole_ms"] > 0
 
     def prune_to(milliseconds):
-        at = ["--target_latency_ms", str(milliseconds), "--latency_table", str(table), "--first_step", "0.9"]
-        parts = flags(run, tmp_path / "pruned")
-        place = parts.index("--target_params")
-        return prune.main([*parts[:place], *parts[place + 2 :], *at])
+        return prune.main(
+            ["--model", str(run), "--workdir", str(tmp_path / "pruned"), "--target_latency_ms", str(milliseconds),
+             "--latency_table", str(table), "--first_step", "0.9", "--short_steps", "1", "--evaluation_batches", "1"]
+        )  # fmt: skip
 
     with pytest.raises(UserError, match=r"with 8 channels in every group the network still has .* ms"):
-        prune_to(least / 2)
-    assert prune_to(now - 0.05 * (now - least)) == 0
-    smaller, _, _ = load_weights(tmp_path / "pruned")
-    assert latency.measure({name: value.shape for name, value in named_tensors(smaller).items()}) < now
+        prune_to(1e-4)
+    assert prune_to(0.97 * measured["sum_ms"]) == 0
+    with (tmp_path / "pruned" / "iterations.csv").open() as file:
+        start, *_, end = csv.DictReader(file)
+    assert float(start["latency_ms"]) == pytest.approx(measured["sum_ms"], rel=1e-5)  # the table has six digits
+    assert float(end["latency_ms"]) <= 0.97 * measured["sum_ms"]
 
 
 def test_directories_of_others(run, pruned):

@@ -154,7 +154,7 @@ def write_table(path: pathlib.Path, milliseconds: Mapping[Layer, float], measure
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, "measured_on"])
-    writer.writerows([*layer, f"{value:.6f}", measured_on] for layer, value in sorted(milliseconds.items()))
+    writer.writerows([*layer, f"{value:.6g}", measured_on] for layer, value in sorted(milliseconds.items()))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text.getvalue())

@@ -30,7 +30,7 @@ def macs(layer):
 
 
 def test_all_that_pruning_reaches_lies_between_what_is_measured(structure, tmp_path):
-    """Multiply-adds are bilinear in the widths: interpolated in place of milliseconds, they come out exactly."""
+    """Multiply-adds are bilinear in the widths: interpolated in place of milliseconds, they come out right."""
     chosen = choose_layers(structure, 8)
     assert len(chosen) == len(set(chosen)) < 1000
     write_table(tmp_path / "table.csv", {layer: macs(layer) for layer in chosen}, "paper")
@@ -40,7 +40,7 @@ def test_all_that_pruning_reaches_lies_between_what_is_measured(structure, tmp_p
         widths = [8 * random.integers(1, max(1, group.channels // 8) + 1) for group in structure.groups]
         kept = [np.arange(group.channels) < width for group, width in zip(structure.groups, widths, strict=True)]
         shapes = shapes_of(structure, kept)
-        assert latency.measure(shapes) == pytest.approx(exact.measure(shapes), rel=1e-9)
+        assert latency.measure(shapes) == pytest.approx(exact.measure(shapes), rel=1e-5)
 
 
 def test_widths_of_each_layer(structure):
@@ -78,7 +78,7 @@ def bilinear(grid, ins, outs, inputs, outputs):
 
 def test_between_measured_widths(tmp_path):
     ins, outs = (8, 16, 40, 96), (8, 24, 32)
-    grid = np.random.default_rng(0).uniform(1, 2, (len(ins), len(outs))).round(6)
+    grid = np.random.default_rng(0).uniform(1, 2, (len(ins), len(outs))).round(5)
     rows = {POINTWISE._replace(in_channels=ins[i], out_channels=outs[o]): grid[i, o] for i, o in np.ndindex(grid.shape)}
     depthwise = {Layer("depthwise", 3, 1, 6, 8, width, width): float(width**2) for width in (8, 16, 32)}
     write_table(tmp_path / "table.csv", rows | depthwise, "paper")

@@ -156,6 +156,8 @@ def write_table(path: pathlib.Path, milliseconds: Mapping[Layer, float], measure
     writer.writerow([*COLUMNS, "measured_on"])
     writer.writerows([*layer, f"{value:.6g}", measured_on] for layer, value in sorted(milliseconds.items()))
     try:
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text.getvalue())
     except OSError as error:

@@ -101,7 +101,7 @@ def fill_table(
     Raises:
         UserError: The table is none, was measured elsewhere or cannot be written, or as `time_files`.
     """
-    table = latency.read_table(path, measured_on) if path.exists() else {}
+    table = latency.read_table(path, measured_on) if path.is_file() else {}
     latency.write_table(path, table, measured_on)  # a place that cannot be written is found out here
     missing = [layer for layer in wanted if layer not in table]
     order = np.random.default_rng(0).permutation(len(missing))

@@ -66,7 +66,8 @@ def measure_network(
 
     Returns:
         The row of a table: `ratio` is the sum of the network's layers over the time of the whole. It tells how far sums
-        can be believed: layers that the export merges make it larger, operations that are no convolutions smaller.
+        can be believed: layers that the export merges make it larger; operations that are no convolutions, and arrays
+        that one layer after another drives out of the caches, smaller.
 
     Raises:
         UserError: The size is not positive, or as `fill_table`.

@@ -6,12 +6,16 @@ python -m mdepth_jax.benchmark encoders                                         
 python -m mdepth_jax.benchmark data                                             the data pipeline
 python -m mdepth_jax.benchmark tflite A.tflite B.tflite ... [--threads 1]       exported networks, against the first
 python -m mdepth_jax.benchmark tflite A.tflite ... --device adb                 the same on a connected phone
+python -m mdepth_jax.benchmark layers --model RUN --output FILE.csv             the layers of a network and of what can
+    be pruned from it, for prune --target_latency_ms, against the whole; also with --threads and --device adb. The same
+    command goes on where it was stopped.
 """
 
 import argparse
 import json
 import pathlib
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import tabulate
@@ -19,6 +23,9 @@ import tabulate
 from mdepth_jax import cli
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.scenes import Scenes
+from mdepth_jax.models import load_weights
+from mdepth_jax.training import config as configuration
+from mdepth_jax.training import environment
 from mdepth_jax.training.benchmark import Row, benchmark_balancers, benchmark_convolutions, benchmark_encoders, timed
 
 
@@ -53,7 +60,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     batch.add_argument("--batch_size", type=int, default=4)
     batch.add_argument("--height", type=int, default=224)
     batch.add_argument("--width", type=int, default=448)
-    commands = parser.add_subparsers(required=True, metavar="step|balancers|encoders|data|tflite")
+    commands = parser.add_subparsers(required=True, metavar="step|balancers|encoders|data|tflite|layers")
     functions = {
         "step": benchmark_convolutions,
         "balancers": benchmark_balancers,
@@ -62,12 +69,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     }
     for name, function in functions.items():
         commands.add_parser(name, parents=[batch]).set_defaults(measure=on_batches, function=function)
-    tflite = commands.add_parser("tflite", parents=[shared])
+    device = argparse.ArgumentParser(add_help=False, parents=[shared])
+    device.add_argument("--threads", type=int, default=1, help="of the CPU (default: 1)")
+    device.add_argument("--device", choices=("here", "adb"), default="here", help="adb: a connected Android phone")
+    device.add_argument("--tool", type=pathlib.Path, help="with adb: TensorFlow's benchmark_model, if not on the phone")
+    tflite = commands.add_parser("tflite", parents=[device])
     tflite.add_argument("files", type=pathlib.Path, nargs="+", metavar="FILE.tflite")
-    tflite.add_argument("--threads", type=int, default=1, help="of the CPU (default: 1)")
-    tflite.add_argument("--device", choices=("here", "adb"), default="here", help="adb: a connected Android phone")
-    tflite.add_argument("--tool", type=pathlib.Path, help="with adb: TensorFlow's benchmark_model, if not on the phone")
     tflite.set_defaults(measure=on_files)
+    layers = commands.add_parser("layers", parents=[device])
+    layers.add_argument("--model", type=pathlib.Path, required=True, help="run directory or .safetensors file")
+    layers.add_argument("--output", type=pathlib.Path, required=True, help="CSV to write, or to go on with")
+    for side in ("--height", "--width"):
+        layers.add_argument(side, type=int, help="of the image (default: the run's)")
+    layers.set_defaults(measure=on_layers)
     args = parser.parse_args(argv)
     if args.rounds < 1 or getattr(args, "threads", 1) < 1:
         parser.error("--rounds and --threads must be positive")
@@ -91,6 +105,26 @@ def on_files(args: argparse.Namespace) -> tuple[str, list[Row]]:
         setting = f"{phone.connected_phone()}, {args.threads} threads"
         return setting, phone.benchmark_on_phone(args.files, args.threads, args.rounds * timing.BURST, args.tool)
     return timing.describe_setting(args.rounds), timing.benchmark_files(args.files, args.threads, args.rounds)
+
+
+def on_layers(args: argparse.Namespace) -> tuple[str, list[Row]]:
+    """Measures the layers of a run's network; gives the setting and the row of the whole."""
+    model, _, about = load_weights(args.model)
+    data = configuration.of_weights(about, args.model).data
+    from mdepth_jax.tflite import layers, phone, timing
+
+    if args.device == "adb":
+        device = phone.connected_phone()
+        time_files = partial(phone.time_files, runs=args.rounds * timing.BURST, tool=args.tool)
+    else:
+        device = timing.describe_processor()
+        time_files = partial(timing.time_files, rounds=args.rounds)
+    setting, time_files = f"{device}, {args.threads} threads", partial(time_files, threads=args.threads)
+    size = args.height or data.height, args.width or data.width
+    try:
+        return setting, [layers.measure_network(model, *size, args.output, setting, time_files)]
+    except KeyboardInterrupt:
+        return f"Stopped; what was measured is in {args.output}. To go on: {environment.command()}", []
 
 
 def benchmark_data(batch_size: int, height: int, width: int, rounds: int) -> list[Row]:

@@ -3,6 +3,7 @@
 python -m mdepth_jax.prune --model RUN --target_params 1.9e6 --workdir DIR [--config.key=value ...]
 python -m mdepth_jax.prune --model RUN --target_macs 2.5e8 --workdir DIR
 python -m mdepth_jax.prune --model RUN --target_latency_ms 40 --latency_table FILE.csv --workdir DIR
+    where python -m mdepth_jax.benchmark layers --model RUN --output FILE.csv makes the table
 python -m mdepth_jax.prune --model RUN --target_params 1.9e6 --one_shot --workdir DIR      no search: seconds
 
 Data, losses and held-out set are the run's own; --config.key=value replaces a key of its configuration:
@@ -13,37 +14,26 @@ command on the same directory goes on where it was stopped.
 
 import argparse
 import ast
-import json
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-from ml_collections import ConfigDict
+from collections.abc import Sequence
+from typing import Any
 
 from mdepth_jax import cli
-from mdepth_jax.data.loading import open_data
-from mdepth_jax.errors import UserError
-from mdepth_jax.files import write_whole
-from mdepth_jax.models import DepthNet, load_weights
-from mdepth_jax.models.weights import named_tensors
-from mdepth_jax.pruning import netadapt, report, surgery
-from mdepth_jax.pruning.channels import Structure, find_structure
+from mdepth_jax.pruning import opening, report
 from mdepth_jax.pruning.netadapt import Settings
-from mdepth_jax.pruning.resources import Resource, make_resource
-from mdepth_jax.pruning.search import Search, write_run
-from mdepth_jax.teaching import open_teacher
-from mdepth_jax.training import config as configuration
+from mdepth_jax.pruning.search import Subject
 from mdepth_jax.training import environment
-from mdepth_jax.training.objective import make_objective
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Searches and reports; returns the exit status."""
     args, overrides = parse(argv)
+    subject = open_flags(args, overrides)
+    flags = {key: str(value) for key, value in vars(args).items()}
     if args.one_shot:
-        print(cut_at_once(args, overrides))
+        print(opening.cut_at_once(subject, args.workdir, flags))
         return 0
-    search = prepare(args, overrides)
+    search = opening.make_search(subject, args.workdir, flags)
     finished = search.run()
     text = report.write(search)
     if finished:
@@ -71,8 +61,9 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
         "--target_latency_ms", type=float, metavar="MS", help="sum of the layers' times in --latency_table"
     )
     parser.add_argument("--latency_table", type=pathlib.Path,
-                        help="CSV: operation (conv, depthwise), kernel, stride, height, width (of the output), "
-                        "in_channels, out_channels, ms")  # fmt: skip
+                        help="CSV of python -m mdepth_jax.benchmark layers, or with its columns: operation (conv, "
+                        "depthwise, upsampled_depthwise), kernel, stride, height, width (of the output), in_channels, "
+                        "out_channels, ms")  # fmt: skip
     parser.add_argument("--one_shot", action="store_true",
                         help="the same share of every group of channels, those with the largest weights")  # fmt: skip
     parser.add_argument("--first_step", type=float, default=default.first_step,
@@ -98,107 +89,23 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
     return args, overrides
 
 
-class Opened(NamedTuple):
-    """What is pruned, and what for; see `Search`."""
-
-    model: DepthNet
-    config: ConfigDict
-    about: Mapping[str, Any]
-    structure: Structure
-    resource: Resource
-    settings: Settings
-
-
-def open_run(args: argparse.Namespace, overrides: dict[str, Any]) -> Opened:
-    """Reads the run and what the flags say about it.
+def open_flags(args: argparse.Namespace, overrides: dict[str, Any]) -> Subject:
+    """Opens what the flags name.
 
     Raises:
-        UserError: If the run, a key of its configuration, the target or the table will not do.
+        UserError: As `opening.open_run`.
     """
-    model, model_config, about = load_weights(args.model)
-    config = configuration.of_weights(about, args.model)
-    for key, value in overrides.items():
-        if key != "data.eval":  # judges proposals alone
-            configuration.override(config, key, value)
-    if config.model.heads:
-        print(f"{args.model} was trained with {config.model.heads} intermediate heads; they are dropped")
-    config.model.update(model_config.to_dict() | {"dtype": config.model.dtype})
-    configuration.check(config)
-    structure = find_structure(model, config.data.height, config.data.width)
-    name, target = _target(args)
-    resource = make_resource(name, structure, args.latency_table)
+    targets = {"params": args.target_params, "macs": args.target_macs, "latency_ms": args.target_latency_ms}
+    resource, target = next((name, amount) for name, amount in targets.items() if amount is not None)
     settings = Settings(
         target,
         first_step=args.first_step,
-        decay=args.decay,
+        decay=1.0 if args.one_shot else args.decay,  # without a search there is no schedule that could fall short
         short_steps=args.short_steps,
         learning_rate=args.learning_rate,
         evaluation_batches=args.evaluation_batches,
     )
-    netadapt.check_target(structure, resource, settings._replace(decay=1.0) if args.one_shot else settings)
-    return Opened(model, config, about, structure, resource, settings)
-
-
-def prepare(args: argparse.Namespace, overrides: dict[str, Any]) -> Search:
-    """Builds everything that the flags and the run describe.
-
-    Raises:
-        UserError: As `open_run`, or if the run's data will not do, or the directory is another search's.
-    """
-    model, run_config, about, structure, resource, settings = open_run(args, overrides)
-    config = run_config.copy_and_resolve_references()
-    config.data.eval = overrides.get("data.eval", config.data.eval)
-    if "holistic" in config.loss.terms.split("+"):
-        print("The discriminator stays out of the search: its proposals are trained without the term 'holistic'")
-        config.loss.terms = "+".join(term for term in config.loss.terms.split("+") if term != "holistic")
-        configuration.check(config)
-    data, supervision = open_data(config)
-    objective = make_objective(config, supervision)
-    teacher = open_teacher(config)
-    bind_to_workdir(args, config)
-    return Search(
-        model, structure, resource, settings, config, run_config, objective, data, teacher, about, args.workdir
-    )
-
-
-def cut_at_once(args: argparse.Namespace, overrides: dict[str, Any]) -> str:
-    """Prunes without a search, and gives the text for the user; the network is not scored.
-
-    Raises:
-        UserError: As `open_run`, or if the directory is another search's.
-    """
-    model, config, about, structure, resource, settings = open_run(args, overrides)
-    bind_to_workdir(args, config)
-    kept = netadapt.same_share(structure, named_tensors(model), resource, settings.target, settings.divisor)
-    write_run(args.workdir, surgery.cut(model, structure, kept), config, about, measured={})
-    return report.write_cut(args.workdir, structure, resource, kept, config, about)
-
-
-def bind_to_workdir(args: argparse.Namespace, config: ConfigDict) -> None:
-    """Writes what is searched into a new directory, or checks that it is what the directory was made with.
-
-    Raises:
-        UserError: If it belongs to a training run or to another search, naming the first keys that differ.
-    """
-    ours = {"flags": {key: str(value) for key, value in vars(args).items()}, "config": config.to_dict()}
-    path = args.workdir / "search.json"
-    if path.exists():
-        theirs = ConfigDict(json.loads(path.read_text()))
-        if differing := configuration.differences(ConfigDict(json.loads(json.dumps(ours))), theirs):
-            raise UserError(
-                f"{args.workdir} belongs to another search ({'; '.join(differing[:3])}); choose another --workdir, or "
-                "give the same flags to continue that search"
-            )
-    elif (args.workdir / "config.json").exists():
-        raise UserError(f"{args.workdir} holds a run already; choose another --workdir")
-    else:
-        args.workdir.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(ours, indent=2) + "\n")
-
-
-def _target(args: argparse.Namespace) -> tuple[str, float]:
-    targets = {"params": args.target_params, "macs": args.target_macs, "latency_ms": args.target_latency_ms}
-    return next((name, amount) for name, amount in targets.items() if amount is not None)
+    return opening.open_run(args.model, overrides, resource, settings, args.latency_table)
 
 
 def _literal(value: str) -> Any:

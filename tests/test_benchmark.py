@@ -27,7 +27,17 @@ def test_tflite_files_on_a_phone_need_one(tmp_path, monkeypatch):
         benchmark.main(["tflite", str(tmp_path / "none.tflite"), "--device", "adb"])
 
 
-@pytest.mark.parametrize("flags", [["step", "--rounds", "0"], ["tflite", "--threads", "1"], ["none"], []])
+def test_layers_of_what_is_no_run(tmp_path):
+    (tmp_path / "notes.safetensors").write_text("none")
+    for name, message in {"nowhere": "nowhere does not exist", "notes.safetensors": "not a safetensors file"}.items():
+        with pytest.raises(UserError, match=message):
+            benchmark.main(["layers", "--model", str(tmp_path / name), "--output", str(tmp_path / "table.csv")])
+    assert not (tmp_path / "table.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "flags", [["step", "--rounds", "0"], ["tflite", "--threads", "1"], ["layers", "--model", "run"], ["none"], []]
+)
 def test_wrong_flags(flags):
     with pytest.raises(SystemExit) as error:
         benchmark.parse(flags)

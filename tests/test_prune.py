@@ -2,17 +2,19 @@
 
 import csv
 import json
+import re
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
-from mdepth_jax import prune, train
+from mdepth_jax import benchmark, prune, train
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, count_parameters, depthwise, layers, load_weights, save_weights
 from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.models.widths import read_widths
+from mdepth_jax.pruning import opening
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training.stages import load_file
 from tests.test_configs import CONFIGS
@@ -117,7 +119,8 @@ def test_without_a_search_every_group_keeps_the_same_share(run, tmp_path, capsys
 
 def test_a_pruned_run_can_be_pruned_again(pruned, tmp_path):
     chosen_by = "--config.data.eval=select"
-    search = prune.prepare(*prune.parse([*flags(pruned[0], tmp_path / "again", target="300e3"), chosen_by]))
+    args, overrides = prune.parse([*flags(pruned[0], tmp_path / "again", target="300e3"), chosen_by])
+    search = opening.make_search(prune.open_flags(args, overrides), args.workdir, {})
     model, config, _ = load_weights(pruned[0])
     assert search.resource.measure(search.structure.shapes) == count_parameters(model)
     assert search.config.model.widths == config.widths
@@ -147,6 +150,30 @@ def test_mistakes(run, change, message, tmp_path):
     with pytest.raises(UserError, match=message):
         prune.main([*flags(run, tmp_path / "new"), *change])
     assert not (tmp_path / "new").exists()
+
+
+def test_a_latency_that_was_measured_here(run, tmp_path, capsys):
+    """From the table to the narrower network; the times are whatever they are."""
+    table, result = tmp_path / "table.csv", tmp_path / "result.json"
+    where = ["--output", str(table), "--json", str(result), "--rounds", "1"]
+    assert benchmark.main(["layers", "--model", str(run), *where]) == 0
+    assert re.search(r"sum_ms +whole_ms +ratio", capsys.readouterr().out)
+    (measured,) = json.loads(result.read_text())
+    assert measured["ratio"] == measured["sum_ms"] / measured["whole_ms"] > 0
+
+    def prune_to(milliseconds):
+        return prune.main(
+            ["--model", str(run), "--workdir", str(tmp_path / "pruned"), "--target_latency_ms", str(milliseconds),
+             "--latency_table", str(table), "--first_step", "0.9", "--short_steps", "1", "--evaluation_batches", "1"]
+        )  # fmt: skip
+
+    with pytest.raises(UserError, match=r"with 8 channels in every group the network still has .* ms"):
+        prune_to(1e-4)
+    assert prune_to(0.97 * measured["sum_ms"]) == 0
+    with (tmp_path / "pruned" / "iterations.csv").open() as file:
+        start, *_, end = csv.DictReader(file)
+    assert float(start["latency_ms"]) == pytest.approx(measured["sum_ms"], rel=1e-5)  # the table has six digits
+    assert float(end["latency_ms"]) <= 0.97 * measured["sum_ms"]
 
 
 def test_directories_of_others(run, pruned):

@@ -6,7 +6,7 @@ labels are tied are one. An operation that is not known here, or that moves chan
 channels that it reads: they are never pruned.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mdepth_jax.models.complexity import inner_programs, trace_program
+from mdepth_jax.models.widths import convolutions
 
 Labels = Int[np.ndarray, "_"]
 
@@ -68,6 +69,7 @@ class Convolution(NamedTuple):
     Attributes:
         kernel: Path of the variable, `[height, width, in, out]`.
         depthwise: Whether every channel has its own filter.
+        upsampled: Whether what it reads is up-sampled first (nearest), in the same layer; see `layers.DepthwiseConv`.
         stride: Step along both axes.
         height: Of the output in pixels.
         width: Of the output in pixels.
@@ -75,6 +77,7 @@ class Convolution(NamedTuple):
 
     kernel: str
     depthwise: bool
+    upsampled: bool
     stride: int
     height: int
     width: int
@@ -107,7 +110,8 @@ def find_structure(model: nnx.Module, height: int, width: int) -> Structure:
     """
     program = trace_program(model, jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32))
     variables = {".".join(map(str, path)): variable for path, variable in nnx.state(model).flat_state()}
-    follower = _Follower({name: variable.shape for name, variable in variables.items()})
+    upsampled = [f"{path}.kernel" for path, layer in convolutions(model) if getattr(layer, "upsample", False)]
+    follower = _Follower({name: variable.shape for name, variable in variables.items()}, upsampled)
     follower.run(program)
     return Structure(
         tuple(sorted(follower.groups(), key=lambda group: follower.order(group.filters[0]))),
@@ -122,10 +126,11 @@ class _Follower:
 
     Args:
         shapes: Of the variables, in the order of the program's inputs.
+        upsampled: Kernels of layers that up-sample.
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.shapes = shapes
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], upsampled: Collection[str]) -> None:
+        self.shapes, self.upsampled = shapes, upsampled
         self.count = FROZEN + 1
         self.ties: list[np.ndarray] = [np.zeros((0, 2), int)]
         self.slots: dict[Slot, Labels] = {}
@@ -199,7 +204,8 @@ class _Follower:
         if name is None or (groups > 1 and not depthwise):
             return self._stop(equation, [x, filters])[0]
         _, height, width, _ = equation.outvars[0].aval.shape
-        self.convolutions.append(Convolution(name, depthwise, equation.params["window_strides"][0], height, width))
+        stride, upsampled = equation.params["window_strides"][0], name in self.upsampled
+        self.convolutions.append(Convolution(name, depthwise, upsampled, stride, height, width))
         if depthwise:
             return self._tie(x, filters)
         self.dense.add(name)

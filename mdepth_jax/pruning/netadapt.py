@@ -18,6 +18,8 @@ from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.resources import Resource
 from mdepth_jax.pruning.surgery import Kept
 
+DIVISOR = 8  # what phones compute in one go
+
 
 class Settings(NamedTuple):
     """How a search goes.
@@ -35,7 +37,7 @@ class Settings(NamedTuple):
     target: float
     first_step: float = 0.025
     decay: float = 0.96
-    divisor: int = 8
+    divisor: int = DIVISOR
     short_steps: int = 20
     learning_rate: float = 1e-4
     evaluation_batches: int = 0
@@ -140,8 +142,7 @@ def candidates(
 
 def smallest(structure: Structure, resource: Resource, divisor: int) -> float:
     """Gives the amount that the network needs with every group at its smallest width."""
-    kept = [np.arange(group.channels) < divisor for group in structure.groups]
-    return resource.measure(surgery.shapes_of(structure, kept))
+    return resource.measure(surgery.shapes_of(structure, surgery.keep_first(structure, divisor)))
 
 
 def same_share(

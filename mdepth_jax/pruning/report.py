@@ -11,7 +11,8 @@ from ml_collections import ConfigDict
 
 from mdepth_jax import licences, plots
 from mdepth_jax.pruning.channels import Structure
-from mdepth_jax.pruning.resources import Resource, Shapes, count_macs, layers
+from mdepth_jax.pruning.latency import Shapes, layers
+from mdepth_jax.pruning.resources import Resource, count_macs
 from mdepth_jax.pruning.search import SUFFIX, Search
 from mdepth_jax.pruning.surgery import Kept, keep_all, shapes_of
 from mdepth_jax.training import provenance

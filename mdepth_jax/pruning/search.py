@@ -5,7 +5,7 @@ import json
 import pathlib
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,41 +40,51 @@ from mdepth_jax.training.step import make_eval_step, make_mesh, make_train_step,
 SUFFIX = "_pruned"  # of the run's name: the network is another
 
 
+class Subject(NamedTuple):
+    """What is pruned, and what for.
+
+    Attributes:
+        model: The network, without heads.
+        about: What the header of its weights tells.
+        run_config: Of the run that made it; the pruned run gets it.
+        config: What the search goes by: other data may choose between proposals.
+        structure: Of the network.
+        resource: To save.
+        settings: Of the search, with the target.
+    """
+
+    model: DepthNet
+    about: Mapping[str, Any]
+    run_config: ConfigDict
+    config: ConfigDict
+    structure: Structure
+    resource: Resource
+    settings: Settings
+
+
 class Search:
     """Searches, or goes on with what the directory holds; after every iteration its network lies there as a run.
 
     A killed search repeats at most one proposal, and gives what an unbroken one does.
 
     Args:
-        model: The network at the start, without heads.
-        structure: Of that network.
-        resource: To save.
-        settings: How.
-        config: What the search goes by, its data and losses; its `model` describes the network at the start.
-        run_config: Of the run that made the network; the pruned run gets it, with its own widths.
+        subject: What is pruned, and how.
         objective: Computes the losses of the short training, whose weights stay as they are.
         data: Of the run.
         teacher: Gives depth and features of a batch of images on the devices; None for none.
-        about: What the header of the network's file tells.
         workdir: Where everything is written.
     """
 
     def __init__(
         self,
-        model: DepthNet,
-        structure: Structure,
-        resource: Resource,
-        settings: Settings,
-        config: ConfigDict,
-        run_config: ConfigDict,
+        subject: Subject,
         objective: Objective,
         data: Data,
         teacher: Callable[[Any], Prediction] | None,
-        about: Mapping[str, Any],
         workdir: pathlib.Path,
     ) -> None:
-        self.structure, self.resource, self.settings = structure, resource, settings
-        self.config, self.run_config, self.about = config, run_config, about
+        model, self.about, self.run_config, config, self.structure, self.resource, settings = subject
+        self.config, self.settings = config, settings
         self.data, self.teacher, self.workdir = data, teacher, workdir
         self.mesh = make_mesh()
         steady = config.copy_and_resolve_references()

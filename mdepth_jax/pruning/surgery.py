@@ -25,6 +25,11 @@ def keep_all(structure: Structure) -> list[Stays]:
     return [np.ones(group.channels, bool) for group in structure.groups]
 
 
+def keep_first(structure: Structure, width: int) -> list[Stays]:
+    """Keeps as many channels of every group; all where it has less."""
+    return [np.arange(group.channels) < width for group in structure.groups]
+
+
 def importance(group: Group, tensors: Mapping[str, Any]) -> Float[np.ndarray, "_"]:
     """The sum of squared weights of the filters that make each channel.
 

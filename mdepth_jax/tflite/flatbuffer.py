@@ -3,6 +3,7 @@
 import copy
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,51 @@ def count_operators(content: bytes) -> Counter[str]:
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     operators = [operator for graph in model.subgraphs for operator in graph.operators]
     return Counter(flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) for operator in operators)
+
+
+class Writer:
+    """Puts a file together, operation by operation; tensors are numbers, and all that is computed is float32."""
+
+    def __init__(self) -> None:
+        self._graph = schema.SubGraphT(tensors=[], operators=[])
+        empty = schema.BufferT()  # by convention the first: that of tensors that are no constants
+        self._model = schema.ModelT(version=3, operatorCodes=[], subgraphs=[self._graph], buffers=[empty])
+        self._codes: dict[str, int] = {}
+
+    def shape(self, tensor: int) -> tuple[int, ...]:
+        """Gives the shape of a tensor."""
+        return tuple(self._graph.tensors[tensor].shape)
+
+    def tensor(self, shape: Sequence[int]) -> int:
+        """Adds what is given from outside or computed."""
+        return self._add_tensor(shape, schema.TensorType.FLOAT32, 0)
+
+    def constant(self, values: np.ndarray) -> int:
+        """Adds an array, float32 or int32."""
+        kind = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}[values.dtype.name]
+        return self._add_tensor(values.shape, kind, _add_buffer(self._model, values.tobytes()))
+
+    def operator(self, name: str, inputs: Sequence[int], shape: Sequence[int], options: Any) -> int:
+        """Adds an operation by its name in TFLite, with its options; gives its output, of the given shape."""
+        if name not in self._codes:
+            self._codes[name] = len(self._codes)
+            number = getattr(schema.BuiltinOperator, name)
+            self._model.operatorCodes.append(schema.OperatorCodeT(number, builtinCode=number))
+        output = self.tensor(shape)
+        kind = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+        operator = schema.OperatorT(self._codes[name], list(inputs), [output], kind, options)
+        self._graph.operators.append(operator)
+        return output
+
+    def content(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """Gives the content of the file."""
+        self._graph.inputs, self._graph.outputs = list(inputs), list(outputs)
+        return _pack(self._model)
+
+    def _add_tensor(self, shape: Sequence[int], kind: int, buffer: int) -> int:
+        name = str(len(self._graph.tensors)).encode()
+        self._graph.tensors.append(schema.TensorT(list(shape), kind, buffer, name))
+        return len(self._graph.tensors) - 1
 
 
 def _floats(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:

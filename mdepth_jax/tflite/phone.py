@@ -4,7 +4,7 @@ import pathlib
 import re
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mdepth_jax.errors import UserError
@@ -81,7 +81,11 @@ def connected_phone() -> str:
 
 
 def benchmark_on_phone(
-    paths: Sequence[pathlib.Path], threads: int, runs: int, tool: pathlib.Path | None = None
+    paths: Sequence[pathlib.Path],
+    threads: int,
+    runs: int,
+    tool: pathlib.Path | None = None,
+    delegates: Iterable[str] = tuple(DELEGATES),
 ) -> list[dict[str, Any]]:
     """Times files on the phone's CPU, GPU and NNAPI.
 
@@ -90,6 +94,7 @@ def benchmark_on_phone(
         threads: Of the CPU.
         runs: Inferences of each file on each delegate.
         tool: `benchmark_model` for the phone; None: it lies on the phone already.
+        delegates: Keys of `DELEGATES`.
 
     Returns:
         A row for each file on each delegate; `ratio` is to the first file on the same delegate that could be timed.
@@ -102,13 +107,13 @@ def benchmark_on_phone(
     for copy, path in copies.items():
         _adb("push", str(path), copy)
     rows = []
-    for delegate, flag in DELEGATES.items():
+    for delegate in delegates:
         reference = None
         for copy, path in copies.items():
             row: dict[str, Any] = {"model": path.name, "asked_for": delegate}
             flags = f"--graph={copy} --num_threads={threads} --num_runs={runs} --report_peak_memory_footprint=true"
             try:
-                timing = parse_output(_adb("shell", f"{_TOOL} {flags} {flag}", check=False))
+                timing = parse_output(_adb("shell", f"{_TOOL} {flags} {DELEGATES[delegate]}", check=False))
             except UserError as error:
                 rows.append(row | {"ran_on": f"failed: {error}"})
                 continue
@@ -117,6 +122,19 @@ def benchmark_on_phone(
             rows.append(row | timing._asdict() | {"ratio": typical / reference})
     _adb("shell", f"rm {' '.join(copies)}")
     return rows
+
+
+def time_files(paths: Sequence[pathlib.Path], threads: int, runs: int, tool: pathlib.Path | None = None) -> list[float]:
+    """Gives the milliseconds of the fastest inference of files on the phone's CPU.
+
+    Raises:
+        UserError: As `benchmark_on_phone`, or a file fails.
+    """
+    rows = benchmark_on_phone(paths, threads, runs, tool, ["CPU"])
+    for row in rows:
+        if "min_ms" not in row:
+            raise UserError(f"{row['model']} on the phone's CPU: {row['ran_on']}")
+    return [row["min_ms"] for row in rows]
 
 
 def _install(tool: pathlib.Path | None) -> None:

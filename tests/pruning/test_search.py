@@ -13,7 +13,7 @@ from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.netadapt import Settings
 from mdepth_jax.pruning.resources import make_resource
-from mdepth_jax.pruning.search import Search
+from mdepth_jax.pruning.search import Search, Subject
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training.objective import Objective
 from tests.models.test_depth_net import build_small
@@ -29,7 +29,8 @@ def make_search(workdir):
     structure = find_structure(model, SIZE, SIZE)
     settings = Settings(TARGET, first_step=0.15, divisor=2, short_steps=2, learning_rate=1e-3)
     resource, objective = make_resource("params", structure), Objective(("dense",), heads=0)
-    return Search(model, structure, resource, settings, config, config, objective, data, None, {}, workdir)
+    subject = Subject(model, {}, config, config, structure, resource, settings)
+    return Search(subject, objective, data, None, workdir)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -140,6 +140,21 @@ def test_every_file_on_every_delegate(adb, tmp_path):
     assert commands[-1] == "shell rm /data/local/tmp/mdepth_jax_0.tflite /data/local/tmp/mdepth_jax_1.tflite"
 
 
+def test_fastest_inferences_on_the_cpu(adb, tmp_path):
+    (tmp_path / "cpu").write_text(CPU)
+    (tmp_path / "failed").write_text(FAILED)
+    log = adb(f"""case "$2" in
+        ls*) echo /data/local/tmp/benchmark_model;;
+        *mdepth_jax_2*) cat {tmp_path}/failed;;
+        */benchmark_model*) cat {tmp_path}/cpu;;
+        esac""")
+    paths = [tmp_path / f"{name}.tflite" for name in "abc"]
+    assert phone.time_files(paths[:2], threads=1, runs=30) == [13.057, 13.057]
+    assert "use_" not in log.read_text()
+    with pytest.raises(UserError, match=r"c\.tflite on the phone's CPU: failed: benchmark_model: Node number 57"):
+        phone.time_files(paths, threads=1, runs=30)
+
+
 def test_the_tool_is_pushed_or_missed(adb, tmp_path):
     log = adb("echo 'ls: /data/local/tmp/benchmark_model: No such file or directory'; exit 1")
     with pytest.raises(UserError, match="give the file with --tool"):

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         path.write_bytes(add_metadata(content, describe(args.model, model_config, config, about, args.quantize)))
         compared = images[:: -(-len(images) // COMPARED_IMAGES)]
         if args.quantize in ("float16", "int8"):
-            report_layers(convert(model, *size), content, compared, args)
+            report_layers(convert(model, *size, comparable=args.quantize), content, compared, args)
         file = DepthInterpreter(path)
         depth = file(np.stack(compared))
         agreement = verification.compare(verification.predict(model, compared), depth)

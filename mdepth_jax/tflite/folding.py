@@ -2,7 +2,8 @@
 
 Batch normalisation moves into the convolutions, the scale of the image into the first of them. Nearest up-sampling and
 the depthwise convolution behind it become four convolutions of the small image. A linear 1x1 convolution moves into the
-next one where that makes less work. Everything is computed here once, in double precision, before any tracing.
+next one where that makes less work. Everything is computed here once, in double precision, before any tracing. In int8
+hard swish becomes operations that delegates take.
 """
 
 from typing import Any, NamedTuple
@@ -73,6 +74,15 @@ def interleave(phases: list[list[Array]]) -> Array:
     batch, height, width, channels = phases[0][0].shape
     rows = [jnp.concatenate(row, axis=3).reshape(batch, height, 2 * width, channels) for row in phases]
     return jnp.concatenate(rows, axis=2).reshape(batch, 2 * height, 2 * width, channels)
+
+
+def split_hard_swish(x: Array) -> Array:
+    """Hard swish as an ADD with ReLU6 and a MUL; XNNPACK runs these in int8, but not HARD_SWISH.
+
+    The barrier hides the three operations from the converter, which would make one of them. The factor behind it moves
+    into the convolutions that read the result.
+    """
+    return lax.optimization_barrier(x * nnx.relu6(x + 3)) * (1 / 6)
 
 
 class FoldedConv(nnx.Module):
@@ -155,12 +165,13 @@ class FoldedNet(nnx.Module):
 
     Args:
         model: Its heads and everything but the depth are left out. It stays as it is.
+        integers: Whether it will be quantised to int8, see `split_hard_swish`.
 
     Attributes:
         mean: Of RGB in 0 to 255, what is left of the scaling of the image.
     """
 
-    def __init__(self, model: DepthNet):
+    def __init__(self, model: DepthNet, *, integers: bool = False):
         model = model.without_heads()
         mean, deviation, _ = PREPROCESSING[model.preprocessing]
         self.mean = mean
@@ -170,6 +181,10 @@ class FoldedNet(nnx.Module):
         stem.set(Affine(stem.arrays.kernel / np.array(deviation)[:, np.newaxis], stem.arrays.bias))
         if isinstance(self.decoder, FBNetDecoder):
             merge_projections(self.decoder)
+        if integers:
+            for _, layer in nnx.iter_modules(self):
+                if getattr(layer, "activation", None) is nnx.hard_swish:
+                    layer.activation = split_hard_swish
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> Float[Array, "batch height width 1"]:
         """Predicts depth from RGB, 0 to 255; both sides are multiples of 32."""

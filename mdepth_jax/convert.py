@@ -47,8 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         content = convert(model, *size, args.quantize, images, integer_io=args.integer_io)
         path.write_bytes(add_metadata(content, describe(args.model, model_config, config, about, args.quantize)))
         compared = images[:: -(-len(images) // COMPARED_IMAGES)]
+        worst = []
         if args.quantize in ("float16", "int8"):
-            report_layers(convert(model, *size, comparable=args.quantize), content, compared, args)
+            worst = report_layers(convert(model, *size, comparable=args.quantize), content, compared, args)
         file = DepthInterpreter(path)
         depth = file(np.stack(compared))
         agreement = verification.compare(verification.predict(model, compared), depth)
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{len(compared)} images of {size[0]}x{size[1]} (HxW): largest error {agreement.error:.1e} of the range of"
             f" the depth, rank correlation {agreement.spearman:.5f}"
         )
-        verification.check(args.quantize, agreement)
+        verification.check(args.quantize, agreement, worst)
         if args.pairs:
             compare_whdr(args, model, file, config)
         golden = verification.write_golden(args.output, compared[0], depth[:1])
@@ -108,8 +109,8 @@ def find_images(args: argparse.Namespace, config: ConfigDict) -> Images:
         return calibration.rendered_images(*size, count)
 
 
-def report_layers(reference: bytes, content: bytes, images: Images, args: argparse.Namespace) -> None:
-    """Checks the ranges for float16; of int8 prints the layers that lose most; writes all layers if asked.
+def report_layers(reference: bytes, content: bytes, images: Images, args: argparse.Namespace) -> list[str]:
+    """Checks the ranges for float16; prints and gives the layers of int8 that lose most; writes all layers if asked.
 
     Raises:
         UserError: A layer overflows in float16.
@@ -120,10 +121,11 @@ def report_layers(reference: bytes, content: bytes, images: Images, args: argpar
             csv.writer(file).writerows([quantization.LayerReport._fields, *layers])
     if args.quantize == "float16":
         quantization.check_float16_range(layers)
-    else:
-        worst = sorted(layers, key=lambda layer: -layer.added)[:NAMED_LAYERS]
-        print("layers that lose most (noise: error relative to the deviation of the values; added: by that layer)")
-        print(tabulate.tabulate([layer._asdict() for layer in worst], headers="keys", floatfmt=".3g"))
+        return []
+    worst = sorted(layers, key=lambda layer: -layer.added)[:NAMED_LAYERS]
+    print("layers that lose most (noise: error relative to the deviation of the values; added: by that layer)")
+    print(tabulate.tabulate([layer._asdict() for layer in worst], headers="keys", floatfmt=".3g"))
+    return [layer.layer for layer in worst]
 
 
 def compare_whdr(args: argparse.Namespace, model: DepthNet, file: DepthInterpreter, config: ConfigDict) -> None:

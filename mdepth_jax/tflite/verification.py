@@ -58,8 +58,14 @@ def compare(reference: Depths, depth: Depths) -> Agreement:
     )
 
 
-def check(kind: Kind, agreement: Agreement) -> None:
-    """Raises UserError if a file does not come close enough to its network."""
+def check(kind: Kind, agreement: Agreement, worst: Sequence[str] = ()) -> None:
+    """Raises UserError if a file does not come close enough to its network.
+
+    Args:
+        kind: Of the file.
+        agreement: Of both.
+        worst: Layers that lose most, for the message.
+    """
     limit = LARGEST_ERROR.get(kind)
     if limit is not None and not agreement.error <= limit:
         way_out = {
@@ -71,10 +77,11 @@ def check(kind: Kind, agreement: Agreement) -> None:
             f" {way_out}"
         )
     if not agreement.spearman >= LOWEST_SPEARMAN:
+        losses = f", lost most in {', '.join(worst)}" if worst else ""
         raise UserError(
             f"the file orders depths otherwise than the network: rank correlation {agreement.spearman:.4f}, less than"
-            f" {LOWEST_SPEARMAN:g}; convert for the size of the training's images, calibrate with images like those, or"
-            " take --quantize float16"
+            f" {LOWEST_SPEARMAN:g}{losses}; train the network if its weights are random, convert for the size of the"
+            " training's images, calibrate with images like those, or take --quantize float16"
         )
 
 

@@ -62,6 +62,13 @@ def test_hard_swish_in_integers_is_one_part(images):
     assert count_operators(content) == reference + Counter(QUANTIZE=1, DEQUANTIZE=1)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["efficientnet_es", "mnasnet"])
+def test_integers_at_full_width_are_one_part(encoder, images):
+    content = convert(make_network(encoder=encoder, width=1.0), *SIZE, "int8", images[:1])
+    assert count_partitions(load(model_content=content)) == 1
+
+
 def test_integers_in_and_out(network, images, int8, tmp_path):
     content = convert(network, *SIZE, "int8", images, integer_io=True)
     interpreter = load(model_content=content)

@@ -16,6 +16,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from mdepth_jax.models import DepthNet
+from mdepth_jax.models.blocks import BiasedHead
 from mdepth_jax.models.decoders import FBNetDecoder
 from mdepth_jax.models.depth_net import PREPROCESSING
 from mdepth_jax.models.depthwise import pad_widths, phase_folds
@@ -183,7 +184,7 @@ class FoldedNet(nnx.Module):
             merge_projections(self.decoder)
         if integers:
             for _, layer in nnx.iter_modules(self):
-                if getattr(layer, "activation", None) is nnx.hard_swish:
+                if isinstance(layer, FoldedConv | BiasedHead) and layer.activation is nnx.hard_swish:
                     layer.activation = split_hard_swish
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> Float[Array, "batch height width 1"]:

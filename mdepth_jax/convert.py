@@ -23,20 +23,21 @@ from mdepth_jax import cli
 from mdepth_jax.data.sources import open_source
 from mdepth_jax.errors import UserError
 from mdepth_jax.files import write_whole
-from mdepth_jax.measurement import measure
-from mdepth_jax.models import DepthNet, load_weights
+from mdepth_jax.models import load_weights
+from mdepth_jax.proof import examine_layers, prove, worst
 from mdepth_jax.tflite import calibration, quantization, verification
 from mdepth_jax.tflite.calibration import Images
-from mdepth_jax.tflite.card import Proof, Timing, card
+from mdepth_jax.tflite.card import Timing, card
 from mdepth_jax.tflite.conversion import check_size, convert
 from mdepth_jax.tflite.export import describe, unfinished
 from mdepth_jax.tflite.flatbuffer import add_metadata
 from mdepth_jax.tflite.interpreter import DepthInterpreter
+from mdepth_jax.tflite.quantization import LayerReport
 from mdepth_jax.tflite.timing import benchmark_files, describe_setting
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training.report import describe_network
 
-CALIBRATION_IMAGES, COMPARED_IMAGES, RANGE_IMAGES, NAMED_LAYERS, TIMED_ROUNDS = 100, 32, 4, 5, 3
+CALIBRATION_IMAGES, COMPARED_IMAGES, TIMED_ROUNDS = 100, 32, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,20 +49,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     config.data.height, config.data.width = args.height or config.data.height, args.width or config.data.width
     size = config.data.height, config.data.width
     check_size(*size)
+    pairs = open_source(args.pairs, "test", root=args.images) if args.pairs else None
     with unfinished(args.output) as path:
         images, origin = find_images(args, config)
         content = convert(model, *size, args.quantize, images, integer_io=args.integer_io)
         metadata = describe(args.model, model_config, config, about, args.quantize)
         path.write_bytes(add_metadata(content, metadata))
         compared = images[:: -(-len(images) // COMPARED_IMAGES)]
-        if args.quantize in ("float16", "int8"):
-            layers = quantization.report_layers(convert(model, *size), content, compared)
-            tell_layers(layers, args)
-        else:
-            layers = quantization.report_layers(content, content, compared[:RANGE_IMAGES])
+        layers = examine_layers(model, content, args.quantize, compared)
+        tell_layers(layers, args)
         file = DepthInterpreter(path)
-        proof = prove(args, model, file, compared, origin, config)
-        proof = proof._replace(extreme=max(layer.extreme for layer in layers))
+        proof = prove(args.quantize, model, file, compared, origin, layers, pairs, config)
+        print("\n".join(proof.lines()))
         [row] = benchmark_files([path], threads=1, rounds=TIMED_ROUNDS)
         timing, network = Timing(row, describe_setting(TIMED_ROUNDS)), describe_network(model, *size)
         text = card(args.output.name, metadata, trained, about, network, proof, timing)
@@ -118,45 +117,20 @@ def find_images(args: argparse.Namespace, config: ConfigDict) -> tuple[Images, s
         return calibration.rendered_images(*size, count), "rendered scenes"
 
 
-def tell_layers(layers: Sequence[quantization.LayerReport], args: argparse.Namespace) -> None:
-    """Checks the ranges for float16; of int8 prints the layers that lose most; writes all layers if asked.
+def tell_layers(layers: Sequence[LayerReport], args: argparse.Namespace) -> None:
+    """Writes all layers if asked, checks their ranges for float16, prints those of int8 that lose most.
 
     Raises:
         UserError: A layer overflows in float16.
     """
     if args.layers:
         with args.layers.open("w", newline="") as file:
-            csv.writer(file).writerows([quantization.LayerReport._fields, *layers])
+            csv.writer(file).writerows([LayerReport._fields, *layers])
     if args.quantize == "float16":
         quantization.check_float16_range(layers)
-    else:
-        worst = sorted(layers, key=lambda layer: -layer.added)[:NAMED_LAYERS]
+    elif args.quantize == "int8":
         print("layers that lose most (noise: error relative to the deviation of the values; added: by that layer)")
-        print(tabulate.tabulate([layer._asdict() for layer in worst], headers="keys", floatfmt=".3g"))
-
-
-def prove(
-    args: argparse.Namespace, model: DepthNet, file: DepthInterpreter, images: Images, origin: str, config: ConfigDict
-) -> Proof:
-    """Compares a file with its network on images, and on the given pairs; prints and gives what comes out.
-
-    Raises:
-        UserError: The file is too far off.
-    """
-    agreement = verification.compare(verification.predict(model, images), file(np.stack(images)))
-    print(
-        f"{len(images)} images of {file.height}x{file.width} (HxW): largest error {agreement.error:.1e} of the range of"
-        f" the depth, rank correlation {agreement.spearman:.5f}"
-    )
-    verification.check(args.quantize, agreement)
-    if not args.pairs:
-        return Proof(len(images), origin, agreement)
-    config.data.crop = "none"
-    source = open_source(args.pairs, "test", root=args.images)
-    before, after = (measure(network, source, config, batch_size=8) for network in (model, file))
-    print(f"WHDR on {before.total} pairs: {before.whdr:.4f} of the network, {after.whdr:.4f} of the file")
-    verification.check_whdr(before.whdr, after.whdr)
-    return Proof(len(images), origin, agreement, before.total, before.whdr, after.whdr)
+        print(tabulate.tabulate([layer._asdict() for layer in worst(layers)], headers="keys", floatfmt=".3g"))
 
 
 if __name__ == "__main__":

@@ -99,6 +99,13 @@ def test_a_file_that_fails_its_gate_is_not_written(saved, tmp_path, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 
+def test_int8_that_fails_its_gate_names_the_layers(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "LOWEST_SPEARMAN", 1.1)
+    with pytest.raises(UserError, match=r"lost most in ((encoder|decoder)/[^,]+, ){4}.*; train the network"):
+        convert.main(["--model", str(saved), "--output", str(tmp_path / "m.tflite"), "--quantize", "int8"])
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_data_of_the_run_are_gone(folder, tmp_path, capsys):
     config = overlay(model=OPTIONS, data={"root": str(tmp_path / "gone"), "height": 32, "width": 64})
     path = tmp_path / "model.safetensors"

@@ -11,34 +11,12 @@ from mdepth_jax.metrics import whdr_interval
 from mdepth_jax.tflite import verification
 from mdepth_jax.tflite.export import licences_of
 from mdepth_jax.tflite.quantization import FLOAT16_MAX
-from mdepth_jax.tflite.verification import Agreement
+from mdepth_jax.tflite.verification import Proof
 from mdepth_jax.training.provenance import has_unit, lineage
 
 UNKNOWN = "unknown"
 PAPER = "*Real-time Monocular Depth Estimation with Sparse Supervision on Mobile* (Yucel et al., CVPRW 2021)"
 Rows = Iterable[tuple[str, object]]
-
-
-class Proof(NamedTuple):
-    """What the verification of a file has found.
-
-    Attributes:
-        images: Number of images that file and network were compared on.
-        origin: Where those come from.
-        agreement: How close the file comes to its network.
-        pairs: Number of pairs of WHDR; 0 if it was not measured.
-        network_whdr: WHDR of the network on them.
-        file_whdr: WHDR of the file on them.
-        extreme: The largest absolute value that any layer gives for the images, or for some of them.
-    """
-
-    images: int
-    origin: str
-    agreement: Agreement
-    pairs: int = 0
-    network_whdr: float = 0.0
-    file_whdr: float = 0.0
-    extreme: float = 0.0
 
 
 class Timing(NamedTuple):

@@ -46,6 +46,7 @@ def convert(
     images: Iterable[UInt8[np.ndarray, "height width 3"]] = (),
     *,
     integer_io: bool = False,
+    comparable: quantization.Kind | None = None,
 ) -> bytes:
     """Converts a network.
 
@@ -59,13 +60,16 @@ def convert(
         kind: See `quantization.Kind`.
         images: To calibrate int8 with.
         integer_io: With int8: input and output are uint8; the file says what the integers of the output mean.
+        comparable: The kind whose operations the file shall have, by default its own; see
+            `quantization.report_layers`.
 
     Raises:
         UserError: Another size, or the converter made operations that are not among `OPERATORS`.
     """
     check_size(height, width)
     with silent_stderr(), unannounced():
-        converter = make_converter(FoldedNet(model), height, width)
+        network = FoldedNet(model, integers=(comparable or kind) == "int8")
+        converter = make_converter(network, height, width)
         quantization.configure(converter, kind, images, integer_io=integer_io)
         content = bytes(converter.convert())
     if kind == "float16":

@@ -2,8 +2,8 @@
 
 Batch normalisation moves into the convolutions, the scale of the image into the first of them. Nearest up-sampling and
 the depthwise convolution behind it become four convolutions of the small image. A linear 1x1 convolution moves into the
-next one where that makes less work, and the prediction before the last interleaving. Everything is computed here once,
-in double precision, before any tracing.
+next one where that makes less work, and the prediction before the last interleaving. In int8 hard swish becomes
+operations that delegates take. Everything is computed here once, in double precision, before any tracing.
 """
 
 import itertools
@@ -17,6 +17,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from mdepth_jax.models import DepthNet
+from mdepth_jax.models.blocks import BiasedHead
 from mdepth_jax.models.decoders import FBNetDecoder
 from mdepth_jax.models.depth_net import PREPROCESSING
 from mdepth_jax.models.depthwise import Padding, pad_widths, phase_folds
@@ -75,6 +76,17 @@ def interleave(phases: list[list[Array]]) -> Array:
     batch, height, width, channels = phases[0][0].shape
     rows = [jnp.concatenate(row, axis=3).reshape(batch, height, 2 * width, channels) for row in phases]
     return jnp.concatenate(rows, axis=2).reshape(batch, 2 * height, 2 * width, channels)
+
+
+def split_hard_swish(x: Array) -> Array:
+    """Hard swish by operations that XNNPACK runs in int8, which HARD_SWISH is not: an ADD with ReLU6 and three MULs.
+
+    The barriers hide them from the converter, which would make one of them. TensorFlow's calibrator gives a factor that
+    is overwritten by its product the range of that (its issue 127842): the first one, here at least as wide as the
+    product. Of the gate, 0 to 6 as it comes, few of the 256 steps would be left.
+    """
+    gate = lax.optimization_barrier(nnx.relu6(x + 3)) * (1 / 12)
+    return lax.optimization_barrier(2 * x) * gate
 
 
 class FoldedConv(nnx.Module):
@@ -163,12 +175,13 @@ class FoldedNet(nnx.Module):
 
     Args:
         model: Its heads and everything but the depth are left out. It stays as it is.
+        integers: Whether it will be quantised to int8, see `split_hard_swish`.
 
     Attributes:
         mean: Of RGB in 0 to 255, what is left of the scaling of the image.
     """
 
-    def __init__(self, model: DepthNet):
+    def __init__(self, model: DepthNet, *, integers: bool = False):
         model = model.without_heads()
         mean, deviation, _ = PREPROCESSING[model.preprocessing]
         self.mean = mean
@@ -180,6 +193,10 @@ class FoldedNet(nnx.Module):
         if isinstance(self.decoder, FBNetDecoder):
             merge_projections(self.decoder)
             self.read_skip = predict_early(self.decoder)
+        if integers:
+            for _, layer in nnx.iter_modules(self):
+                if isinstance(layer, FoldedConv | BiasedHead) and layer.activation is nnx.hard_swish:
+                    layer.activation = split_hard_swish
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> Float[Array, "batch height width 1"]:
         """Predicts depth from RGB, 0 to 255; both sides are multiples of 32."""

@@ -70,7 +70,7 @@ def report_layers(reference: bytes, content: bytes, images: Images) -> list[Laye
     """Compares every operation of a quantised network with the same one in float32.
 
     Args:
-        reference: Of the file in float32.
+        reference: Of the file in float32, made `comparable` by `conversion.convert`.
         content: Of the quantised one.
         images: Of the network's size.
 
@@ -156,4 +156,4 @@ def _readable(name: str) -> str:
     """The layer in the name of a tensor, which lists the operations of JAX that were fused."""
     parts = [re.sub(r"^(jit\([^)]*\)/)+", "", part) for part in name.split(";")]
     layers = [part.rpartition("/")[0] for part in parts if "conv_general_dilated" in part]
-    return layers[0] if layers else parts[-1]
+    return next((name for name in (*layers, *parts) if "/" in name), parts[-1])

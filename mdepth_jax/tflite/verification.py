@@ -35,6 +35,39 @@ class Agreement(NamedTuple):
     spearman: float
 
 
+class Proof(NamedTuple):
+    """What the verification of a file has found.
+
+    Attributes:
+        images: Number of images that file and network were compared on.
+        origin: Where those come from.
+        agreement: How close the file comes to its network.
+        pairs: Number of pairs of WHDR; 0 if it was not measured.
+        network_whdr: WHDR of the network on them.
+        file_whdr: WHDR of the file on them.
+        extreme: The largest absolute value that any layer gives for the images, or for some of them.
+    """
+
+    images: int
+    origin: str
+    agreement: Agreement
+    pairs: int = 0
+    network_whdr: float = 0.0
+    file_whdr: float = 0.0
+    extreme: float = 0.0
+
+    def lines(self) -> list[str]:
+        """Tells it in words."""
+        told = [
+            f"{self.images} images ({self.origin}): largest error {self.agreement.error:.1e} of the range of the depth,"
+            f" rank correlation {self.agreement.spearman:.5f}"
+        ]
+        if self.pairs:
+            whdr = f"{self.network_whdr:.4f} of the network, {self.file_whdr:.4f} of the file"
+            told.append(f"WHDR on {self.pairs} pairs: {whdr}")
+        return told
+
+
 def predict(model: DepthNet, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> Depths:
     """The depth that a network of JAX gives for images of one size, one by one as in a file."""
     run = nnx.jit(lambda model, image: model(image).depth)
@@ -65,8 +98,14 @@ def describe_gate(kind: Kind) -> str:
     return ", ".join([*error, f"rank correlation at least {LOWEST_SPEARMAN:g}"])
 
 
-def check(kind: Kind, agreement: Agreement) -> None:
-    """Raises UserError if a file does not come close enough to its network."""
+def check(kind: Kind, agreement: Agreement, worst: Sequence[str] = ()) -> None:
+    """Raises UserError if a file does not come close enough to its network.
+
+    Args:
+        kind: Of the file.
+        agreement: Of both.
+        worst: Layers that lose most, for the message.
+    """
     limit = LARGEST_ERROR.get(kind)
     if limit is not None and not agreement.error <= limit:
         way_out = {
@@ -78,10 +117,11 @@ def check(kind: Kind, agreement: Agreement) -> None:
             f" {way_out}"
         )
     if not agreement.spearman >= LOWEST_SPEARMAN:
+        losses = f", lost most in {', '.join(worst)}" if worst else ""
         raise UserError(
             f"the file orders depths otherwise than the network: rank correlation {agreement.spearman:.4f}, less than"
-            f" {LOWEST_SPEARMAN:g}; convert for the size of the training's images, calibrate with images like those, or"
-            " take --quantize float16"
+            f" {LOWEST_SPEARMAN:g}{losses}; train the network if its weights are random, convert for the size of the"
+            " training's images, calibrate with images like those, or take --quantize float16"
         )
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from mdepth_jax.metrics import whdr_interval
-from mdepth_jax.tflite.card import Proof, Timing, card
+from mdepth_jax.tflite.card import Timing, card
 from mdepth_jax.tflite.export import describe
-from mdepth_jax.tflite.verification import Agreement
+from mdepth_jax.tflite.verification import Agreement, Proof
 from mdepth_jax.training.config import overlay
 
 PROOF = Proof(32, "photos", Agreement(4.8e-4, 0.99991), extreme=127.5)

@@ -17,6 +17,7 @@ from mdepth_jax.tflite.folding import (
     merge_pointwise,
     merge_projections,
     predict_early,
+    split_hard_swish,
     split_phases,
 )
 from tests.tflite.networks import make_network
@@ -67,6 +68,11 @@ def test_phases_equal_up_sampling_and_one_large_kernel(size):
         for b, phase in enumerate(row):
             assert phase.shape == (3, 3, 1, 2)
             np.testing.assert_allclose(depthwise_loops(x, phase), expected[a::2, b::2], rtol=1e-12, atol=1e-12)
+
+
+def test_hard_swish_in_parts():
+    x = jnp.linspace(-5, 5, 101, dtype=jnp.float32)
+    np.testing.assert_allclose(split_hard_swish(x), nnx.hard_swish(x), rtol=1e-6, atol=1e-7)
 
 
 def test_interleaved_phases():

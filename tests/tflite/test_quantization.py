@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,23 @@ def test_swish_and_squeeze_excite(kind, swish, images, tmp_path):
     assert count_operators(content)["QUANTIZE"] == (1 if kind == "int8" else 0)
     assert count_partitions(load(model_content=content)) == 1
     check(kind, compare(expected, depth_of(content, images, tmp_path)))
+
+
+def test_hard_swish_in_integers_is_one_part(images):
+    model = make_network(encoder="mobilenet_v3_large")
+    content = convert(model, *SIZE, "int8", images[:1])
+    assert count_partitions(load(model_content=content)) == 1
+    reference = count_operators(convert(model, *SIZE, comparable="int8"))
+    assert "HARD_SWISH" not in reference
+    assert reference["MUL"] == 2 * 8 + 3 * 21  # of 8 squeeze-excites and of 21 hard swishes
+    assert count_operators(content) == reference + Counter(QUANTIZE=1, DEQUANTIZE=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["efficientnet_es", "mnasnet"])
+def test_integers_at_full_width_are_one_part(encoder, images):
+    content = convert(make_network(encoder=encoder, width=1.0), *SIZE, "int8", images[:1])
+    assert count_partitions(load(model_content=content)) == 1
 
 
 def test_integers_in_and_out(network, images, int8, tmp_path):

@@ -47,6 +47,11 @@ def test_gates(kind, error, spearman, message):
         check(kind, Agreement(error, spearman))
 
 
+def test_a_lost_order_names_its_layers():
+    with pytest.raises(UserError, match=r"0\.9800, less than 0\.99, lost most in encoder/stem, add; train the network"):
+        check("int8", Agreement(0.5, 0.98), ["encoder/stem", "add"])
+
+
 def test_gate_of_pairs():
     check_whdr(0.2, 0.2049)
     check_whdr(0.2, 0.1)

@@ -6,6 +6,7 @@ from flax import nnx
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
+from mdepth_jax.training import hosts
 from mdepth_jax.training import state as states
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.step import make_mesh, replicate
@@ -48,14 +49,18 @@ def test_restores_on_another_number_of_devices(model, tmp_path):
     assert all(len(leaf.sharding.device_set) == 2 for leaf in jax.tree.leaves(restored))
 
 
-@pytest.mark.parametrize("damage", ["truncate", "remove"])
-def test_damaged_latest_checkpoint_falls_back_with_a_warning(model, tmp_path, damage):
-    save_all(tmp_path, model, [1, 2], [None, None])
-    for data in list((tmp_path / "checkpoints" / "2").rglob("d/*")):
+def spoil(workdir, step, damage):
+    for data in list((workdir / "checkpoints" / str(step)).rglob("d/*")):
         if damage == "truncate":
             data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
         else:
             data.unlink()
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove"])
+def test_damaged_latest_checkpoint_falls_back_with_a_warning(model, tmp_path, damage):
+    save_all(tmp_path, model, [1, 2], [None, None])
+    spoil(tmp_path, 2, damage)
     checkpoints = Checkpoints(tmp_path)
     with pytest.warns(UserWarning, match="checkpoint 2 cannot be read"):
         restored = checkpoints.restore(make_state(model))
@@ -64,6 +69,30 @@ def test_damaged_latest_checkpoint_falls_back_with_a_warning(model, tmp_path, da
     checkpoints.save(make_state(model, 2))
     checkpoints.close()
     assert_same(Checkpoints(tmp_path).restore(make_state(model)), make_state(model, 2))
+    spoil(tmp_path, 2, damage)
+    with pytest.warns(UserWarning, match="checkpoint 2 cannot be read"):
+        Checkpoints(tmp_path).restore(make_state(model))
+    assert sorted(path.name for path in (tmp_path / "damaged-checkpoints").iterdir()) == ["2", "2-2"]
+
+
+def test_no_checkpoint_is_readable(model, tmp_path):
+    """A run never starts anew over its own record."""
+    save_all(tmp_path, model, [1, 2], [None, None])
+    for step in (1, 2):
+        spoil(tmp_path, step, "remove")
+    with pytest.raises(UserError, match=r"checkpoints: none of its .* \(the newest, 2: .+\); .* another --workdir"):
+        Checkpoints(tmp_path).restore(make_state(model))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["1", "2"]
+
+
+def test_the_first_host_alone_moves_files(model, tmp_path, monkeypatch):
+    save_all(tmp_path, model, [1, 2], [None, None])
+    spoil(tmp_path, 2, "remove")
+    monkeypatch.setattr(hosts, "is_first", lambda: False)
+    with pytest.warns(UserWarning, match="checkpoint 2 cannot be read"):
+        assert int(Checkpoints(tmp_path).restore(make_state(model)).step) == 1
+    assert (tmp_path / "checkpoints" / "2").is_dir()
 
 
 def test_half_written_checkpoint_is_not_seen(model, tmp_path):

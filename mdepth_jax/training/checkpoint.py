@@ -1,4 +1,4 @@
-"""Checkpoints of a run: the latest two and the best one, written in the background by Orbax."""
+"""Checkpoints of a run: the latest two, written in the background by Orbax."""
 
 import itertools
 import pathlib
@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers as policies
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.training import hosts
@@ -33,13 +32,12 @@ class Checkpoints:
 
         Args:
             state: The state at the step to save; a step that is saved already is left as it is.
-            score: Of the evaluation at this step, if there was one; lower is better.
+            score: Not read; what is best stands in model.safetensors.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        scores = None if score is None else {"score": score}
-        self._manager.save(step, args=ocp.args.StandardSave(_named(state)), metrics=scores)
+        self._manager.save(step, args=ocp.args.StandardSave(_named(state)))
 
     def restore(self, target: TrainState) -> TrainState | None:
         """Reads the latest checkpoint that can be read.
@@ -94,11 +92,7 @@ class Checkpoints:
         self._manager.close()
 
     def _open(self) -> ocp.CheckpointManager:
-        best = policies.BestN(get_metric_fn=lambda scores: scores["score"], reverse=True, n=1,
-                              keep_checkpoints_without_metrics=False)  # fmt: skip
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(2), best])
-        )
+        options = ocp.CheckpointManagerOptions(max_to_keep=2)
         return ocp.CheckpointManager(self.directory, options=options, item_handlers=ocp.StandardCheckpointHandler())
 
     def _check(self, step: int, abstract: dict[str, jax.ShapeDtypeStruct]) -> None:

@@ -141,10 +141,11 @@ class Trainer:
                 self._close_window(window, clock)
                 window, clock = [], Clock()
                 stop = hosts.any_host(interrupt.requested)
-                score = self._evaluate() if due and not stop else None
+                if due and not stop:
+                    self._evaluate()
                 elapsed = hosts.any_host(time.monotonic() - saved_at > 60 * self.config.train.save_minutes)
                 if due or stop or elapsed:
-                    self.checkpoints.save(self.state, score)
+                    self.checkpoints.save(self.state)
                     saved_at = time.monotonic()
                 if stop:
                     break
@@ -191,7 +192,7 @@ class Trainer:
         note = f"{images:.1f} images/s, wait {100 * speed['time/data_wait']:.1f}%, {', '.join(terms)}"
         self.book.advance(len(values), note)
 
-    def _evaluate(self) -> float:
+    def _evaluate(self) -> None:
         result = evaluate(
             lambda batch: self.eval_step(self.state.params, self.state.batch_stats, batch),
             self.data.evaluate(),
@@ -216,7 +217,6 @@ class Trainer:
             result = result._replace(references=local_rows(self.teacher(images).depth))
         if hosts.is_first():
             self._write_products(result, better=scores[self._best_by] < best)
-        return scores[self._best_by]
 
     def _write_products(self, result: Evaluation, better: bool) -> None:
         references = None if result.references is None else result.references[:GRID_ROWS]

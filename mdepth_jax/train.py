@@ -73,7 +73,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
     if hosts.is_first():
         if not result.finished:
             print(f"Stopped at step {result.step}; everything is saved. To go on: {environment.command()}")
-        elif result.evaluation is None:
+        elif result.evaluation is None and (workdir / "report.md").exists():
             print(f"{workdir} was finished before; see {workdir / 'report.md'}")
         else:
             print(report.write(workdir, config, result, network, time.monotonic() - start))

@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -78,6 +80,21 @@ def test_whole_recipe(finished):
     assert environment["packages"]["jax"]
     record = logbook.read(workdir)[0]
     assert {"loss/ranking", "loss/pixelwise", "loss/pairwise", "weight/pairwise"} <= record.keys()
+
+
+@pytest.mark.usefixtures("optax_promotes")
+def test_a_finished_run_without_its_report_gets_it(finished, tmp_path, monkeypatch):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    written = (workdir / "report.md").read_text()
+    (workdir / "report.md").unlink()
+    arguments = command("--workdir", str(workdir))[3:]
+    monkeypatch.setattr(sys, "argv", ["train", *arguments])
+    with flagsaver.flagsaver():
+        assert train.main(arguments) == 0
+    text = (workdir / "report.md").read_text()
+    for pattern in (r"^WHDR .* at step .*$", r"^\| 8 \| .*$"):
+        assert re.findall(pattern, text, re.MULTILINE) == re.findall(pattern, written, re.MULTILINE) != []
 
 
 def test_killed_run_goes_on_bit_for_bit(finished, tmp_path):

@@ -5,6 +5,7 @@ import shlex
 
 from ml_collections import ConfigDict
 
+from mdepth_jax.files import write_whole
 from mdepth_jax.models import DepthNet, count_macs, count_parameters
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.loop import Result
@@ -82,7 +83,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, result: Result, network: st
     ]
     lines += ["Next:", "", *(f"    {command}" for command in next_commands(workdir, config)), ""]
     text = "\n".join(lines)
-    (workdir / "report.md").write_text(text)
+    write_whole(workdir / "report.md", text)
     return text
 
 

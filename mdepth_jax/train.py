@@ -10,7 +10,6 @@ Several hosts share one run directory: the same command on every one of them wit
     --coordinator HOST:PORT --processes N --process 0..N-1        or --coordinator auto on Cloud TPU, SLURM, Open MPI
 """
 
-import json
 import pathlib
 import sys
 import time
@@ -125,7 +124,7 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1)) if has_adversary else None
     trainer = Trainer(config, workdir, model, objective, data, open_teacher(config), adversary)
     if hosts.is_first():
-        (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
+        environment.record(workdir)
     return trainer, network
 
 

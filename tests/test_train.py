@@ -76,7 +76,7 @@ def test_whole_recipe(finished):
     files = {path.name for path in workdir.iterdir()}
     assert files >= {"config.json", "environment.json", "metrics.jsonl", "model.safetensors", "predictions.png",
                      "curves.png", "report.md", "checkpoints", "tensorboard"}  # fmt: skip
-    environment = json.loads((workdir / "environment.json").read_text())
+    (environment,) = json.loads((workdir / "environment.json").read_text())
     assert environment["packages"]["jax"]
     record = logbook.read(workdir)[0]
     assert {"loss/ranking", "loss/pixelwise", "loss/pairwise", "weight/pairwise"} <= record.keys()
@@ -146,7 +146,7 @@ def test_two_processes_train_as_two_devices_of_one(tmp_path):
     assert one.returncode == 0, one.stderr
     for found, expected in zip(deterministic(tmp_path / "two"), deterministic(tmp_path / "one"), strict=True):
         assert found == pytest.approx(expected, rel=1e-4)
-    environment = json.loads((tmp_path / "two" / "environment.json").read_text())
+    (environment,) = json.loads((tmp_path / "two" / "environment.json").read_text())
     assert environment["processes"] == len(environment["devices"]) == 2
 
 

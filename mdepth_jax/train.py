@@ -84,7 +84,7 @@ def parse(argv: Sequence[str]) -> tuple[ConfigDict, pathlib.Path]:
     """Reads the configuration and the run directory from the command line.
 
     Raises:
-        UserError: For a flag or key that does not exist, or a value of another type.
+        UserError: For a flag or key that does not exist, a value of another type, or a flag that lacks its companion.
     """
     if {"--help", "-h"} & set(argv):
         print(__doc__)
@@ -101,6 +101,8 @@ def parse(argv: Sequence[str]) -> tuple[ConfigDict, pathlib.Path]:
         raise UserError("--config is missing; try --config configs/kd.py")
     if rest:
         raise UserError(f"{rest[0]!r} is no flag; keys are given as --config.key=value")
+    if not COORDINATOR.value and (PROCESSES.value, PROCESS.value) != (1, 0):
+        raise UserError("--processes and --process need --coordinator HOST:PORT; without it every process trains alone")
     return config, pathlib.Path(WORKDIR.value or f"runs/{name}")
 
 

@@ -203,6 +203,7 @@ def test_stages_run_in_order_and_go_on_where_they_were_stopped(tmp_path):
             ["--coordinator=localhost:1", "--processes=2", "--process=2"],
             "--process is 2; with --processes=2 give 0 to 1",
         ),
+        (["--processes=2", "--process=1"], "--processes and --process need --coordinator HOST:PORT"),
         (["--config", "nothing.py"], "nothing.py"),
     ],
 )

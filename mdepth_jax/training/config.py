@@ -183,6 +183,8 @@ def check(config: ConfigDict) -> None:
     for key, (low, high) in RANGES.items():
         if not low <= lookup(config, key) <= high:
             raise UserError(f"config.{key} is {lookup(config, key)}; it must lie between {low} and {high}")
+    if config.loss.drop_easy == 1:
+        raise UserError("config.loss.drop_easy is 1.0, which leaves no pair to learn from; give less")
     if any(weight < 0 for weight in config.loss.weights.values()):
         raise UserError("config.loss.weights: a weight is negative; give 0 or more")
     if config.data.source == "folder" and not config.data.root:

@@ -130,10 +130,12 @@ def compare_whdr(args: argparse.Namespace, model: DepthNet, file: DepthInterpret
     """Prints the WHDR of network and file on the given pairs.
 
     Raises:
-        UserError: The file's is too much worse.
+        UserError: The file's is too much worse, or there are no pairs.
     """
     config.data.crop = "none"
     source = open_source(args.pairs, "test", root=args.images)
+    if not source.max_pairs:
+        raise UserError(f"--pairs {args.pairs}: holds no ordinal pairs to compare on")
     before, after = (measure(network, source, config, batch_size=8) for network in (model, file))
     print(f"WHDR on {before.total} pairs: {before.whdr:.4f} of the network, {after.whdr:.4f} of the file")
     verification.check_whdr(before.whdr, after.whdr)

@@ -10,7 +10,8 @@
 
 Every line and every image is checked. With --skip_invalid the good ones are written and OUTPUT/invalid.txt
 lists the others. With --pairs_per_image, ordinal pairs as in Depth in the Wild are drawn from the depth maps; they go
-into the records and into OUTPUT/pairs_<split>.csv, for `mdepth_jax.evaluate --images DIR`.
+into the records and into OUTPUT/pairs_<split>.csv, for `mdepth_jax.evaluate --images DIR`. All flags of a set:
+`python -m mdepth_jax.prepare folder --help`.
 """
 
 import argparse

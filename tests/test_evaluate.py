@@ -10,7 +10,7 @@ from mdepth_jax.data.images import resize_image, resize_map
 from mdepth_jax.data.sources import Maps, open_source
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, save_weights
-from mdepth_jax.training.config import overlay
+from mdepth_jax.training.config import bind_to_workdir, overlay
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +98,26 @@ def test_depth_maps_beside_the_images(folder, model, saved, tmp_path, capsys):
 def test_a_file_has_no_pairs_of_its_own(saved):
     with pytest.raises(UserError, match=r"give --pairs FILE\.csv"):
         evaluate.main(["--model", str(saved)])
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--split", "train"],
+        ["--crop", "eigen"],
+        ["--pairs", "f.csv", "--crop", "eigen"],
+        ["--pairs", "f.csv", "--align", "nyu"],
+    ],
+)
+def test_flags_that_would_do_nothing(flags):
+    with pytest.raises(SystemExit, match="2"):
+        evaluate.parse(["--model", "run", *flags])
+
+
+def test_a_run_without_depth_maps_cannot_be_aligned(folder, model, saved):
+    _, config = model
+    run = config.copy_and_resolve_references()
+    run.data.root = str(folder)
+    bind_to_workdir(run, saved.parent)
+    with pytest.raises(UserError, match=r"--align nyu: .* is not judged by depth maps"):
+        evaluate.main(["--model", str(saved.parent), "--align", "nyu"])

@@ -193,6 +193,11 @@ def check(config: ConfigDict) -> None:
         raise UserError("config.data.count and config.data.eval_count say how many scenes; both must be positive")
     if config.optim.optimizer == "mtadam" and config.rebalance.order != "off":
         raise UserError("config.optim.optimizer is 'mtadam', which balances the losses; set config.rebalance.order=off")
+    if config.optim.weight_decay and config.optim.optimizer != "sgd":
+        raise UserError(
+            f"config.optim.weight_decay is {config.optim.weight_decay}, but {config.optim.optimizer!r} has none; "
+            "set config.optim.weight_decay=0.0"
+        )
     if "holistic" in config.loss.terms.split("+") and config.rebalance.order != "off":
         raise UserError(
             "config.loss.terms: 'holistic' can be negative, which rebalancing cannot weigh; "

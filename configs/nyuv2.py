@@ -40,9 +40,8 @@ def get_config(variant: str = "") -> ConfigDict:
     if variant == "small":
         config.name = "nyuv2_small"
         override(config, "model.output_scale", 0.01)
-        override(
-            config, "optim", {"optimizer": "adam", "learning_rate": 1e-3, "schedule": "cosine", "warmup_epochs": 0.5}
-        )
+        override(config, "optim", {"optimizer": "adam", "weight_decay": 0.0, "learning_rate": 1e-3})
+        override(config, "optim", {"schedule": "cosine", "warmup_epochs": 0.5})
         override(config, "train.epochs", 10)
         override(config, "data.eval_crop", "none")
     return config

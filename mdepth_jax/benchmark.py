@@ -129,9 +129,9 @@ def on_layers(args: argparse.Namespace) -> tuple[str, list[Row]]:
 
 def benchmark_data(batch_size: int, height: int, width: int, rounds: int) -> list[Row]:
     """Times the embedded scenes through the pipeline, against reading one by one."""
-    source = Scenes(rounds * 64, height, width)
+    count = -(-rounds * 32 // batch_size)
+    source = Scenes(2 * count * batch_size, height, width)
     spec = pipeline.BatchSpec(height=height, width=width, batch_size=batch_size, depth=True)
-    count = rounds * 32 // batch_size
     batches = pipeline.train_batches(source, spec, seed=0)
     next(batches)
     one_by_one = timed(lambda: [source[index] for index in range(count * batch_size)])

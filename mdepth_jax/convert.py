@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = config.data.height, config.data.width
     check_size(*size)
     pairs = open_source(args.pairs, "test", root=args.images) if args.pairs else None
+    if pairs is not None and not pairs.max_pairs:
+        raise UserError(f"--pairs {args.pairs}: holds no ordinal pairs to compare on")
     with unfinished(args.output) as path:
         images, origin = find_images(args, config)
         content = convert(model, *size, args.quantize, images, integer_io=args.integer_io)

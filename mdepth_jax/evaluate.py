@@ -34,13 +34,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     network, config = open_network(args.model)
     if args.pairs:
-        source = open_source(args.pairs, args.split, root=args.images, maps=Maps(depth=args.depth_scale))
+        source = open_source(args.pairs, args.split or "test", root=args.images, maps=Maps(depth=args.depth_scale))
         config.data.crop, config.data.eval_crop = "none", args.crop
     elif args.model.suffix == ".tflite":
         raise UserError(f"{args.model}: an exported file does not know its held-out set; give --pairs FILE.csv")
     else:
         source = loading.open_eval_source(config)
     has_maps = bool(args.depth_scale) if args.pairs else loading.uses_depth(config)
+    if args.align != "none" and not has_maps:
+        raise UserError(
+            f"--align {args.align}: {args.model} is not judged by depth maps; give --pairs FILE.csv --depth_scale UNIT"
+        )
     result = measure(network, source, config, batch_size=args.batch_size, has_maps=has_maps, align=args.align == "nyu")
     if not result.scores:
         raise UserError(f"{args.pairs or args.model}: there are neither pairs nor depth maps to compare with")
@@ -63,7 +67,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--pairs", type=pathlib.Path, help="CSV of pairs in DIW's format, or prepared records")
     parser.add_argument("--images", type=pathlib.Path, help="folder of the CSV's paths (default: the CSV's own)")
-    parser.add_argument("--split", default="test", help="of prepared records (default: test)")
+    parser.add_argument("--split", help="of prepared records (default: test)")
     parser.add_argument("--depth_scale", type=float, help="unit of a depth map's codes; none: maps do not count")
     parser.add_argument("--crop", choices=tuple(CROPS), default="none", help="pixels of the maps that count")
     parser.add_argument("--align", choices=("none", "nyu"), default="none",
@@ -71,10 +75,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--json", type=pathlib.Path, help="file to write the result to")
     args = parser.parse_args(argv)
-    if not args.pairs and (args.depth_scale or args.images or args.crop != "none"):
+    if not args.pairs and (args.depth_scale or args.images or args.split or args.crop != "none"):
         parser.error(
-            "--depth_scale, --images and --crop go with --pairs; a run's own set is read as its configuration says"
+            "--depth_scale, --images, --split and --crop go with --pairs; a run's own set is read as its configuration "
+            "says"
         )
+    if args.pairs and not args.depth_scale and (args.crop, args.align) != ("none", "none"):
+        parser.error("--crop and --align are about depth maps, which --depth_scale asks for")
     return args
 
 

@@ -10,7 +10,8 @@
 
 Every line and every image is checked. With --skip_invalid the good ones are written and OUTPUT/invalid.txt
 lists the others. With --pairs_per_image, ordinal pairs as in Depth in the Wild are drawn from the depth maps; they go
-into the records and into OUTPUT/pairs_<split>.csv, for `mdepth_jax.evaluate --images DIR`.
+into the records and into OUTPUT/pairs_<split>.csv, for `mdepth_jax.evaluate --images DIR`. All flags of a set:
+`python -m mdepth_jax.prepare folder --help`.
 """
 
 import argparse
@@ -25,8 +26,9 @@ from mdepth_jax import cli, licences
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.errors import UserError
 
-_DATASETS = ("pairs", "folder", "diw", "nyuv2", "redweb", "mannequin", "scenes")
+_DATASETS = ("pairs", "folder", "diw", "nyuv2", "redweb", "mannequin")
 _SCENE_SIZE = (240, 320)
+_MIN_RATIO = 1.1
 
 
 def write_scenes(output: Path, count: int) -> None:
@@ -55,43 +57,57 @@ def write_scenes(output: Path, count: int) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parses the arguments and writes; a failed run leaves nothing behind."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mdepth_jax.prepare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("dataset", choices=_DATASETS)
-    parser.add_argument("--source", type=Path, help="folder of the raw data set; not for scenes")
-    parser.add_argument("--output", type=Path, required=True, help="new or empty folder for what is written")
-    parser.add_argument("--skip_invalid", action="store_true", help="leave out what is bad and list it")
-    parser.add_argument("--count", type=int, default=100, help="scenes of each split (default: 100)")
-    parser.add_argument("--pairs_per_image", type=int, default=0, help="pairs to draw from each depth map (default: 0)")
-    parser.add_argument("--min_ratio", type=float, default=1.1, help="their depths differ by more (default: 1.1)")
-    parser.add_argument("--seed", type=int, default=0, help="of the pairs (default: 0)")
-    parser.add_argument("--beam_runner", default="", help="read on Apache Beam: DirectRunner, DataflowRunner, ...")
-    parser.add_argument("--beam_options", default="", help="flags of the Beam pipeline, in one string")
-    flags = parser.parse_args(argv)
-    if flags.pairs_per_image < 0 or flags.min_ratio < 1 or flags.seed < 0:
-        parser.error("--pairs_per_image and --seed must not be negative, --min_ratio must be at least 1")
-    if flags.beam_options and not flags.beam_runner:
-        parser.error("--beam_options needs --beam_runner")
+    """Writes what the arguments ask for; a failed run leaves nothing behind."""
+    flags = parse(argv)
     output = flags.output
-    if flags.dataset != "scenes" and flags.source is None:
-        parser.error(f"{flags.dataset} needs --source DIR")
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise UserError(f"--output {output}: exists and is not empty; choose another place or remove it first")
     output.mkdir(parents=True, exist_ok=True)
     try:
-        if flags.dataset == "scenes":
-            write_scenes(output, flags.count)
-        else:
-            _write_records(flags)
+        flags.write(flags)
     except BaseException:
         shutil.rmtree(output)
         raise
     if terms := licences.DATA.get(flags.dataset):
         print(f"terms of {terms.name}: {terms.terms} ({terms.source})")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mdepth_jax.prepare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, dest="dataset", metavar="|".join((*_DATASETS, "scenes")))
+    for name in _DATASETS:
+        records = commands.add_parser(name)
+        records.add_argument("--source", type=Path, required=True, help="folder of the raw data set")
+        records.add_argument("--skip_invalid", action="store_true", help="leave out what is bad and list it")
+        records.add_argument("--beam_runner", default="", help="read on Apache Beam: DirectRunner, DataflowRunner, ...")
+        records.add_argument("--beam_options", default="", help="flags of the Beam pipeline, in one string")
+        records.add_argument("--pairs_per_image", type=int, default=0, help="to draw from a depth map (default: 0)")
+        records.add_argument("--min_ratio", type=float, default=_MIN_RATIO,
+                             help="the depths of a pair differ by more (default: %(default)s)")  # fmt: skip
+        records.add_argument("--seed", type=int, default=0, help="of the pairs (default: 0)")
+        records.set_defaults(write=_write_records)
+    scenes = commands.add_parser("scenes")
+    scenes.add_argument("--count", type=int, default=100, help="scenes of each split (default: 100)")
+    scenes.set_defaults(write=lambda flags: write_scenes(flags.output, flags.count))
+    for command in commands.choices.values():
+        command.add_argument("--output", type=Path, required=True, help="new or empty folder for what is written")
+    flags = parser.parse_args(argv)
+    if flags.dataset == "scenes":
+        if flags.count < 1:
+            parser.error("--count must be positive")
+        return flags
+    if flags.pairs_per_image < 0 or flags.min_ratio < 1 or flags.seed < 0:
+        parser.error("--pairs_per_image and --seed must not be negative, --min_ratio must be at least 1")
+    if not flags.pairs_per_image and (flags.min_ratio, flags.seed) != (_MIN_RATIO, 0):
+        parser.error("--min_ratio and --seed go with --pairs_per_image")
+    if flags.beam_options and not flags.beam_runner:
+        parser.error("--beam_options needs --beam_runner")
+    return flags
 
 
 def _write_records(flags: argparse.Namespace) -> None:

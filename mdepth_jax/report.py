@@ -22,14 +22,7 @@ from mdepth_jax import cli, plots, study
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the report, prints the tables; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mdepth_jax.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("runs", type=pathlib.Path, nargs="+", metavar="RUN", help="run directory")
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="folder to write to")
-    args = parser.parse_args(argv)
+    args = parse(argv)
     runs = [study.read_run(directory) for directory in args.runs]
     tables = {title: study.as_rows(lines) for title, lines in study.make_tables(runs).items()}
     args.output.mkdir(parents=True, exist_ok=True)
@@ -42,6 +35,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print(text)
     return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mdepth_jax.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("runs", type=pathlib.Path, nargs="+", metavar="RUN", help="run directory")
+    parser.add_argument("--output", type=pathlib.Path, required=True, help="folder to write to")
+    return parser.parse_args(argv)
 
 
 def markdown(tables: Mapping[str, list[dict[str, Any]]]) -> str:

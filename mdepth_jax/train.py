@@ -10,7 +10,6 @@ Several hosts share one run directory: the same command on every one of them wit
     --coordinator HOST:PORT --processes N --process 0..N-1        or --coordinator auto on Cloud TPU, SLURM, Open MPI
 """
 
-import json
 import pathlib
 import sys
 import time
@@ -74,7 +73,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
     if hosts.is_first():
         if not result.finished:
             print(f"Stopped at step {result.step}; everything is saved. To go on: {environment.command()}")
-        elif result.evaluation is None:
+        elif result.evaluation is None and (workdir / "report.md").exists():
             print(f"{workdir} was finished before; see {workdir / 'report.md'}")
         else:
             print(report.write(workdir, config, result, network, time.monotonic() - start, trainer.earlier))
@@ -86,7 +85,7 @@ def parse(argv: Sequence[str]) -> tuple[ConfigDict, pathlib.Path]:
     """Reads the configuration and the run directory from the command line.
 
     Raises:
-        UserError: For a flag or key that does not exist, or a value of another type.
+        UserError: For a flag or key that does not exist, a value of another type, or a flag that lacks its companion.
     """
     if {"--help", "-h"} & set(argv):
         print(__doc__)
@@ -103,6 +102,8 @@ def parse(argv: Sequence[str]) -> tuple[ConfigDict, pathlib.Path]:
         raise UserError("--config is missing; try --config configs/kd.py")
     if rest:
         raise UserError(f"{rest[0]!r} is no flag; keys are given as --config.key=value")
+    if not COORDINATOR.value and (PROCESSES.value, PROCESS.value) != (1, 0):
+        raise UserError("--processes and --process need --coordinator HOST:PORT; without it every process trains alone")
     return config, pathlib.Path(WORKDIR.value or f"runs/{name}")
 
 
@@ -127,7 +128,7 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1)) if has_adversary else None
     trainer = Trainer(config, workdir, model, objective, data, open_teacher(config), adversary, earlier)
     if hosts.is_first():
-        (workdir / "environment.json").write_text(json.dumps(environment.describe(), indent=2) + "\n")
+        environment.record(workdir)
     return trainer, network
 
 

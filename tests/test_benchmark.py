@@ -6,12 +6,24 @@ from mdepth_jax import benchmark
 from mdepth_jax.errors import UserError
 
 
-def test_data_table(capsys, tmp_path):
-    benchmark.main(["data", "--height", "12", "--width", "16", "--rounds", "1", "--json", str(tmp_path / "table.json")])
+def test_data_table(capsys, tmp_path, monkeypatch):
+    """A batch is larger than what a round takes; a clock tells 6 seconds one by one and 2 in the pipeline."""
+    taken, seconds = [], iter([6.0, 2.0])
+
+    def timed(function):
+        taken.append(function())
+        return next(seconds)
+
+    monkeypatch.setattr(benchmark, "timed", timed)
+    benchmark.main(["data", "--height", "12", "--width", "16", "--rounds", "1", "--batch_size", "48", "--json",
+                    str(tmp_path / "table.json")])  # fmt: skip
     assert "scenes, pipeline" in capsys.readouterr().out
-    rows = json.loads((tmp_path / "table.json").read_text())
-    assert [row["source"] for row in rows] == ["scenes, one by one", "scenes, pipeline"]
-    assert rows[0]["times_faster"] == 1
+    one_by_one, batches = taken
+    assert len(one_by_one) == sum(len(batch["image"]) for batch in batches) == 48
+    assert json.loads((tmp_path / "table.json").read_text()) == [
+        {"source": "scenes, one by one", "images_per_second": 8, "times_faster": 1},
+        {"source": "scenes, pipeline", "images_per_second": 24, "times_faster": 3},
+    ]
 
 
 def test_step_and_balancers_share_their_flags():

@@ -143,6 +143,14 @@ def test_a_run_without_weights(tmp_path):
         convert.main(["--model", str(tmp_path / "run"), "--output", str(tmp_path / "m.tflite")])
 
 
+def test_a_set_without_pairs(saved, folder, tmp_path):
+    (tmp_path / "images").symlink_to(folder / "images")
+    (tmp_path / "test.txt").write_text("test_00000\n")
+    with pytest.raises(UserError, match="holds no ordinal pairs"):
+        convert.main(["--model", str(saved), "--output", str(tmp_path / "m.tflite"), "--pairs", str(tmp_path)])
+    assert not list(tmp_path.glob("m*"))
+
+
 @pytest.mark.parametrize("options", [["--integer_io"], ["--layers", "l.csv"], ["--quantize", "int4"]])
 def test_flags_that_do_not_fit(saved, tmp_path, options):
     with pytest.raises(SystemExit, match="2"):

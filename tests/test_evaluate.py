@@ -99,3 +99,22 @@ def test_depth_maps_beside_the_images(folder, model, saved, tmp_path, capsys):
 def test_a_file_of_weights_knows_its_held_out_set(saved, capsys):
     evaluate.main(["--model", str(saved)])
     assert "n = 20 held-out pairs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--split", "train"],
+        ["--crop", "eigen"],
+        ["--pairs", "f.csv", "--crop", "eigen"],
+        ["--pairs", "f.csv", "--align", "nyu"],
+    ],
+)
+def test_flags_that_would_do_nothing(flags):
+    with pytest.raises(SystemExit, match="2"):
+        evaluate.parse(["--model", "run", *flags])
+
+
+def test_a_run_without_depth_maps_cannot_be_aligned(saved):
+    with pytest.raises(UserError, match=r"--align nyu: .* is not judged by depth maps"):
+        evaluate.main(["--model", str(saved), "--align", "nyu"])

@@ -125,6 +125,27 @@ def test_pairs_are_not_drawn_where_there_are_some(folder, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["scenes", "--pairs_per_image", "2"],
+        ["scenes", "--seed", "1"],
+        ["scenes", "--skip_invalid"],
+        ["scenes", "--beam_runner", "DirectRunner"],
+        ["scenes", "--source", "raw"],
+        ["scenes", "--count", "0"],
+        ["folder", "--source", "raw", "--count", "3"],
+        ["folder", "--source", "raw", "--seed", "1"],
+        ["folder", "--source", "raw", "--min_ratio", "2"],
+    ],
+)
+def test_flags_that_a_set_does_not_use(tmp_path, arguments):
+    with pytest.raises(SystemExit) as error:
+        main([*arguments, "--output", str(tmp_path / "out")])
+    assert error.value.code == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_output_is_never_overwritten(folder):
     before = sorted(path.name for path in folder.iterdir())
     for arguments in (["scenes"], ["pairs", "--source", str(folder)]):

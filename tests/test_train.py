@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -77,10 +79,25 @@ def test_whole_recipe(finished):
     report = (workdir / "report.md").read_text()
     assert "The network gives relative depth, larger = farther" in report
     assert "| embedded teacher of mdepth_jax | Apache-2.0" in report
-    environment = json.loads((workdir / "environment.json").read_text())
+    (environment,) = json.loads((workdir / "environment.json").read_text())
     assert environment["packages"]["jax"]
     record = logbook.read(workdir)[0]
     assert {"loss/ranking", "loss/pixelwise", "loss/pairwise", "weight/pairwise"} <= record.keys()
+
+
+@pytest.mark.usefixtures("optax_promotes")
+def test_a_finished_run_without_its_report_gets_it(finished, tmp_path, monkeypatch):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    written = (workdir / "report.md").read_text()
+    (workdir / "report.md").unlink()
+    arguments = command("--workdir", str(workdir))[3:]
+    monkeypatch.setattr(sys, "argv", ["train", *arguments])
+    with flagsaver.flagsaver():
+        assert train.main(arguments) == 0
+    text = (workdir / "report.md").read_text()
+    for pattern in (r"^WHDR .* at step .*$", r"^\| 8 \| .*$"):
+        assert re.findall(pattern, text, re.MULTILINE) == re.findall(pattern, written, re.MULTILINE) != []
 
 
 def test_killed_run_goes_on_bit_for_bit(finished, tmp_path):
@@ -132,7 +149,7 @@ def test_two_processes_train_as_two_devices_of_one(tmp_path):
     assert one.returncode == 0, one.stderr
     for found, expected in zip(deterministic(tmp_path / "two"), deterministic(tmp_path / "one"), strict=True):
         assert found == pytest.approx(expected, rel=1e-4)
-    environment = json.loads((tmp_path / "two" / "environment.json").read_text())
+    (environment,) = json.loads((tmp_path / "two" / "environment.json").read_text())
     assert environment["processes"] == len(environment["devices"]) == 2
 
 
@@ -189,6 +206,7 @@ def test_stages_run_in_order_and_go_on_where_they_were_stopped(tmp_path):
             ["--coordinator=localhost:1", "--processes=2", "--process=2"],
             "--process is 2; with --processes=2 give 0 to 1",
         ),
+        (["--processes=2", "--process=1"], "--processes and --process need --coordinator HOST:PORT"),
         (["--config", "nothing.py"], "nothing.py"),
     ],
 )

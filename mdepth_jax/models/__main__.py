@@ -82,16 +82,7 @@ def networks(height: int, width: int) -> Iterator[Network]:
 
 def main(argv: Sequence[str]) -> None:
     """Prints the table."""
-    summary, _, example = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m mdepth_jax.models",
-        description=summary,
-        epilog=example,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--height", type=int, default=224, help="of the image in pixels")
-    parser.add_argument("--width", type=int, default=224, help="of the image in pixels")
-    options = parser.parse_args(argv)
+    options = parse(argv)
     height, width = (-(-size // STRIDE) * STRIDE for size in (options.height, options.width))
     print(f"| encoder | decoder | parameters | paper (M) | GMACs at {height}x{width} | receptive field |")
     print("|---|---|---|---|---|---|")
@@ -103,6 +94,20 @@ def main(argv: Sequence[str]) -> None:
             flush=True,
         )
     print("\n" + NOTE)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    summary, _, example = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m mdepth_jax.models",
+        description=summary,
+        epilog=example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--height", type=int, default=224, help="of the image in pixels")
+    parser.add_argument("--width", type=int, default=224, help="of the image in pixels")
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from mdepth_jax.training.logbook import append, read_lines, rewrite
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.provenance import describe_output, lineage
 from mdepth_jax.training.state import TrainState
-from mdepth_jax.training.step import make_eval_step, make_mesh, make_train_step, replicate, teach
+from mdepth_jax.training.step import make_eval_step, make_train_step, make_training_mesh, replicate, teach
 
 SUFFIX = "_pruned"  # of the run's name: the network is another
 
@@ -86,7 +86,7 @@ class Search:
         model, self.about, self.run_config, config, self.structure, self.resource, settings = subject
         self.config, self.settings = config, settings
         self.data, self.teacher, self.workdir = data, teacher, workdir
-        self.mesh = make_mesh()
+        self.mesh = make_training_mesh(config.data.batch_size)
         steady = config.copy_and_resolve_references()
         steady.rebalance.order = "off"
         weights = objective.initial_weights(config.loss.weights.to_dict())

@@ -1,14 +1,15 @@
-"""Checkpoints of a run: the latest two and the best one, written in the background by Orbax."""
+"""Checkpoints of a run: the latest two, written in the background by Orbax."""
 
+import itertools
 import pathlib
 import warnings
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers as policies
 
 from mdepth_jax.errors import UserError
+from mdepth_jax.training import hosts
 from mdepth_jax.training.state import TrainState
 
 
@@ -31,18 +32,17 @@ class Checkpoints:
 
         Args:
             state: The state at the step to save; a step that is saved already is left as it is.
-            score: Of the evaluation at this step, if there was one; lower is better.
+            score: Not read; what is best stands in model.safetensors.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        scores = None if score is None else {"score": score}
-        self._manager.save(step, args=ocp.args.StandardSave(_named(state)), metrics=scores)
+        self._manager.save(step, args=ocp.args.StandardSave(_named(state)))
 
     def restore(self, target: TrainState) -> TrainState | None:
         """Reads the latest checkpoint that can be read.
 
-        A damaged checkpoint is moved to `damaged-checkpoints/` with a warning, and the one before is taken.
+        A damaged one after it is moved to `damaged-checkpoints/` with a warning. On several hosts every one calls this.
 
         Args:
             target: A state of the structure, shapes, types and shardings to restore to.
@@ -51,12 +51,14 @@ class Checkpoints:
             The state, or None if there is no checkpoint.
 
         Raises:
-            UserError: If a checkpoint is of another architecture, naming the first tensor that differs.
+            UserError: If a checkpoint is of another architecture, naming the first tensor that differs; or if there are
+                checkpoints and none can be read: then all stay where they are.
         """
         abstract = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
             for name, leaf in _named(target).items()
         }
+        damaged: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 self._check(step, abstract)
@@ -64,9 +66,17 @@ class Checkpoints:
             except UserError:
                 raise
             except Exception as error:  # Orbax, TensorStore and the file system have no common class
-                self._set_aside(step, error)
+                damaged[step] = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
                 continue
+            if damaged:
+                self._set_aside(damaged)
             return jax.tree.unflatten(jax.tree.structure(target), [named[name] for name in abstract])
+        if damaged:
+            newest = max(damaged)
+            raise UserError(
+                f"{self.directory}: none of its checkpoints can be read (the newest, {newest}: {damaged[newest]}); "
+                "give the same command again once the files are whole, or choose another --workdir to start anew"
+            )
         return None
 
     def latest_step(self) -> int | None:
@@ -82,11 +92,7 @@ class Checkpoints:
         self._manager.close()
 
     def _open(self) -> ocp.CheckpointManager:
-        best = policies.BestN(get_metric_fn=lambda scores: scores["score"], reverse=True, n=1,
-                              keep_checkpoints_without_metrics=False)  # fmt: skip
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(2), best])
-        )
+        options = ocp.CheckpointManagerOptions(max_to_keep=2)
         return ocp.CheckpointManager(self.directory, options=options, item_handlers=ocp.StandardCheckpointHandler())
 
     def _check(self, step: int, abstract: dict[str, jax.ShapeDtypeStruct]) -> None:
@@ -100,17 +106,22 @@ class Checkpoints:
                     "choose another --workdir"
                 )
 
-    def _set_aside(self, step: int, error: Exception) -> None:
+    def _set_aside(self, damaged: dict[int, str]) -> None:
         aside = self.directory.parent / "damaged-checkpoints"
-        aside.mkdir(exist_ok=True)
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        warnings.warn(
-            f"checkpoint {step} cannot be read ({reason}); moved to {aside}, falling back to the one before",
-            stacklevel=3,
-        )
         self._manager.close()
-        (self.directory / str(step)).rename(aside / str(step))
+        for step, reason in damaged.items():
+            warnings.warn(f"checkpoint {step} cannot be read ({reason}); it goes to {aside}", stacklevel=3)
+            if hosts.is_first():
+                aside.mkdir(exist_ok=True)
+                (self.directory / str(step)).rename(_unused(aside / str(step)))
+        hosts.wait_for_all(str(aside))
         self._manager = self._open()
+
+
+def _unused(path: pathlib.Path) -> pathlib.Path:
+    """Gives the path, with a number behind it if there is one of that name."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(candidate for candidate in itertools.chain([path], numbered) if not candidate.exists())
 
 
 def _named(state: TrainState) -> dict[str, Any]:

@@ -183,6 +183,8 @@ def check(config: ConfigDict) -> None:
     for key, (low, high) in RANGES.items():
         if not low <= lookup(config, key) <= high:
             raise UserError(f"config.{key} is {lookup(config, key)}; it must lie between {low} and {high}")
+    if config.loss.drop_easy == 1:
+        raise UserError("config.loss.drop_easy is 1.0, which leaves no pair to learn from; give less")
     if any(weight < 0 for weight in config.loss.weights.values()):
         raise UserError("config.loss.weights: a weight is negative; give 0 or more")
     if config.data.source == "folder" and not config.data.root:
@@ -191,6 +193,11 @@ def check(config: ConfigDict) -> None:
         raise UserError("config.data.count and config.data.eval_count say how many scenes; both must be positive")
     if config.optim.optimizer == "mtadam" and config.rebalance.order != "off":
         raise UserError("config.optim.optimizer is 'mtadam', which balances the losses; set config.rebalance.order=off")
+    if config.optim.weight_decay and config.optim.optimizer != "sgd":
+        raise UserError(
+            f"config.optim.weight_decay is {config.optim.weight_decay}, but {config.optim.optimizer!r} has none; "
+            "set config.optim.weight_decay=0.0"
+        )
     if "holistic" in config.loss.terms.split("+") and config.rebalance.order != "off":
         raise UserError(
             "config.loss.terms: 'holistic' can be negative, which rebalancing cannot weigh; "

@@ -2,6 +2,7 @@
 
 import datetime
 import importlib.metadata
+import json
 import os
 import pathlib
 import platform
@@ -13,6 +14,7 @@ from typing import Any
 import jax
 
 import mdepth_jax
+from mdepth_jax.files import write_whole
 
 PACKAGES = (
     "jax",
@@ -45,6 +47,14 @@ def describe() -> dict[str, Any]:
         "processes": jax.process_count(),
         "packages": {name: _version(name) for name in PACKAGES},
     }
+
+
+def record(workdir: pathlib.Path) -> None:
+    """Adds what `describe` gives to the list in `environment.json` of a run directory: one entry for each start."""
+    path = workdir / "environment.json"
+    starts = json.loads(path.read_text()) if path.exists() else []
+    starts = starts if isinstance(starts, list) else [starts]  # earlier versions knew the last start alone
+    write_whole(path, json.dumps([*starts, describe()], indent=2) + "\n")
 
 
 def _version(package: str) -> str | None:

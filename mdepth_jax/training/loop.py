@@ -32,7 +32,7 @@ from mdepth_jax.training.provenance import describe_output
 from mdepth_jax.training.step import (
     local_rows,
     make_eval_step,
-    make_mesh,
+    make_training_mesh,
     make_train_step,
     replicate,
     shard_batch,
@@ -94,12 +94,7 @@ class Trainer:
     ) -> None:
         self.config, self.workdir, self.data, self.teacher = config, workdir, data, teacher
         self.terms, self.earlier = objective.terms, earlier
-        self.mesh = make_mesh()
-        if config.data.batch_size % self.mesh.size:
-            raise UserError(
-                f"config.data.batch_size is {config.data.batch_size}, which {self.mesh.size} devices cannot share "
-                f"equally; give a multiple of {self.mesh.size}"
-            )
+        self.mesh = make_training_mesh(config.data.batch_size)
         configuration.bind_to_workdir(config, workdir, writes=hosts.is_first())
         epochs, steps_per_epoch = config.train.epochs, data.steps_per_epoch
         self.total_steps = epochs * steps_per_epoch
@@ -145,10 +140,11 @@ class Trainer:
                 self._close_window(window, clock)
                 window, clock = [], Clock()
                 stop = hosts.any_host(interrupt.requested)
-                score = self._evaluate() if due and not stop else None
+                if due and not stop:
+                    self._evaluate()
                 elapsed = hosts.any_host(time.monotonic() - saved_at > 60 * self.config.train.save_minutes)
                 if due or stop or elapsed:
-                    self.checkpoints.save(self.state, score)
+                    self.checkpoints.save(self.state)
                     saved_at = time.monotonic()
                 if stop:
                     break
@@ -195,7 +191,7 @@ class Trainer:
         note = f"{images:.1f} images/s, wait {100 * speed['time/data_wait']:.1f}%, {', '.join(terms)}"
         self.book.advance(len(values), note)
 
-    def _evaluate(self) -> float:
+    def _evaluate(self) -> None:
         result = evaluate(
             lambda batch: self.eval_step(self.state.params, self.state.batch_stats, batch),
             self.data.evaluate(),
@@ -220,7 +216,6 @@ class Trainer:
             result = result._replace(references=local_rows(self.teacher(images).depth))
         if hosts.is_first():
             self._write_products(result, better=scores[self._best_by] < best)
-        return scores[self._best_by]
 
     def _write_products(self, result: Evaluation, better: bool) -> None:
         references = None if result.references is None else result.references[:GRID_ROWS]

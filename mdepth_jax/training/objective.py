@@ -183,10 +183,13 @@ def make_objective(config: ConfigDict, supervision: Supervision) -> Objective:
         supervision: What the data and the teacher give.
 
     Raises:
-        UserError: As `resolve_terms`.
+        UserError: As `resolve_terms`, or if no term has a weight.
     """
+    terms = resolve_terms(config.loss.terms, supervision)
+    if not any(config.loss.weights[term] for term in terms):
+        raise UserError(f"config.loss.weights: those of {', '.join(terms)} are 0; give one of them more")
     return Objective(
-        resolve_terms(config.loss.terms, supervision),
+        terms,
         heads=config.model.heads,
         pool_scale=config.loss.pool_scale,
         drop_easy=config.loss.drop_easy,

@@ -8,6 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mdepth_jax import licences
+from mdepth_jax.files import write_whole
 from mdepth_jax.models import DepthNet, count_macs, count_parameters
 from mdepth_jax.training import provenance
 from mdepth_jax.training.evaluation import Evaluation
@@ -97,7 +98,7 @@ def write(
     lines += ["Terms of what it was trained with:", "", licences.as_table(parts), ""]
     lines += ["Next:", "", *(f"    {command}" for command in next_commands(workdir, config)), ""]
     text = "\n".join(lines)
-    (workdir / "report.md").write_text(text)
+    write_whole(workdir / "report.md", text)
     return text
 
 

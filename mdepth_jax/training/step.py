@@ -13,6 +13,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
 from mdepth_jax import metrics
+from mdepth_jax.errors import UserError
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.objective import Objective
@@ -27,6 +28,21 @@ def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
     """Makes the mesh of all devices (of all hosts) along one axis, `data`."""
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def make_training_mesh(batch_size: int) -> Mesh:
+    """Makes the mesh of all devices for batches that they share.
+
+    Raises:
+        UserError: They cannot share a batch equally.
+    """
+    mesh = make_mesh()
+    if batch_size % mesh.size:
+        raise UserError(
+            f"config.data.batch_size is {batch_size}, which {mesh.size} devices cannot share equally; give a multiple "
+            f"of {mesh.size}"
+        )
+    return mesh
 
 
 def shard_batch(batch: Arrays, mesh: Mesh) -> dict[str, jax.Array]:

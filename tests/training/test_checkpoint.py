@@ -6,6 +6,7 @@ from flax import nnx
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
+from mdepth_jax.training import hosts
 from mdepth_jax.training import state as states
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.config import overlay
@@ -23,10 +24,10 @@ def make_state(model, step=0, devices=1):
     return replicate(state, make_mesh(jax.devices()[:devices]))
 
 
-def save_all(workdir, model, steps, scores):
+def save_all(workdir, model, steps):
     checkpoints = Checkpoints(workdir)
-    for step, score in zip(steps, scores, strict=True):
-        checkpoints.save(make_state(model, step), score)
+    for step in steps:
+        checkpoints.save(make_state(model, step))
     checkpoints.close()
 
 
@@ -39,9 +40,9 @@ def test_no_checkpoint(model, tmp_path):
     assert Checkpoints(tmp_path).restore(make_state(model)) is None
 
 
-def test_keeps_the_latest_two_and_the_best(model, tmp_path):
-    save_all(tmp_path, model, [1, 2, 3, 4, 5], [0.4, 0.2, 0.3, None, 0.35])
-    assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [2, 4, 5]
+def test_keeps_the_latest_two(model, tmp_path):
+    save_all(tmp_path, model, [1, 2, 3, 4, 5])
+    assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [4, 5]
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +86,18 @@ def test_goes_on_on_another_number_of_devices(training, optax_promotes, tmp_path
     np.testing.assert_allclose(moved, unbroken[2:], rtol=1e-5)
 
 
-@pytest.mark.parametrize("damage", ["truncate", "remove"])
-def test_damaged_latest_checkpoint_falls_back_with_a_warning(model, tmp_path, damage):
-    save_all(tmp_path, model, [1, 2], [None, None])
-    for data in list((tmp_path / "checkpoints" / "2").rglob("d/*")):
+def spoil(workdir, step, damage):
+    for data in list((workdir / "checkpoints" / str(step)).rglob("d/*")):
         if damage == "truncate":
             data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
         else:
             data.unlink()
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove"])
+def test_damaged_latest_checkpoint_falls_back_with_a_warning(model, tmp_path, damage):
+    save_all(tmp_path, model, [1, 2])
+    spoil(tmp_path, 2, damage)
     checkpoints = Checkpoints(tmp_path)
     with pytest.warns(UserWarning, match="checkpoint 2 cannot be read"):
         restored = checkpoints.restore(make_state(model))
@@ -101,10 +106,34 @@ def test_damaged_latest_checkpoint_falls_back_with_a_warning(model, tmp_path, da
     checkpoints.save(make_state(model, 2))
     checkpoints.close()
     assert_same(Checkpoints(tmp_path).restore(make_state(model)), make_state(model, 2))
+    spoil(tmp_path, 2, damage)
+    with pytest.warns(UserWarning, match="checkpoint 2 cannot be read"):
+        Checkpoints(tmp_path).restore(make_state(model))
+    assert sorted(path.name for path in (tmp_path / "damaged-checkpoints").iterdir()) == ["2", "2-2"]
+
+
+def test_no_checkpoint_is_readable(model, tmp_path):
+    """A run never starts anew over its own record."""
+    save_all(tmp_path, model, [1, 2])
+    for step in (1, 2):
+        spoil(tmp_path, step, "remove")
+    with pytest.raises(UserError, match=r"checkpoints: none of its .* \(the newest, 2: .+\); .* another --workdir"):
+        Checkpoints(tmp_path).restore(make_state(model))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["1", "2"]
+
+
+def test_the_first_host_alone_moves_files(model, tmp_path, monkeypatch):
+    save_all(tmp_path, model, [1, 2])
+    spoil(tmp_path, 2, "remove")
+    monkeypatch.setattr(hosts, "is_first", lambda: False)
+    with pytest.warns(UserWarning, match="checkpoint 2 cannot be read"):
+        assert int(Checkpoints(tmp_path).restore(make_state(model)).step) == 1
+    assert (tmp_path / "checkpoints" / "2").is_dir()
 
 
 def test_half_written_checkpoint_is_not_seen(model, tmp_path):
-    save_all(tmp_path, model, [1], [None])
+    save_all(tmp_path, model, [1])
     half = tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp"
     half.mkdir()
     (half / "d").write_bytes(b"half")
@@ -112,7 +141,7 @@ def test_half_written_checkpoint_is_not_seen(model, tmp_path):
 
 
 def test_checkpoint_of_another_network_names_the_tensor(model, config, tmp_path):
-    save_all(tmp_path, model, [1], [None])
+    save_all(tmp_path, model, [1])
     config.model.width = 0.5
     other = build_model(config.model, rngs=nnx.Rngs(0))
     with pytest.raises(UserError, match=r"another network: batch_stats.*is \(.*\) there and \(.*\) here"):

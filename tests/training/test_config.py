@@ -108,6 +108,8 @@ def test_mtadam_balances_alone_and_mannequin_compares_logarithms():
         ("data.scale", 0.5, "config.data.scale is 0.5; it must lie between 1 and inf"),
         ("data.sampled_pairs", -1, "config.data.sampled_pairs is -1"),
         ("loss.drop_easy", 2.0, "config.loss.drop_easy is 2.0"),
+        ("loss.drop_easy", 1.0, "config.loss.drop_easy is 1.0, which leaves no pair"),
+        ("optim.weight_decay", 1e-4, "config.optim.weight_decay is 0.0001, but 'adam' has none"),
         ("loss.weights.l1", -1.0, "config.loss.weights: a weight is negative"),
         ("loss.terms", "pixelwise+holistic", "set config.rebalance.order=off"),
     ],

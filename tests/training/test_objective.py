@@ -3,13 +3,19 @@ import numpy as np
 import pytest
 
 from mdepth_jax import losses
+from mdepth_jax.data.loading import DEPTH_TERMS
 from mdepth_jax.data.types import Supervision
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthOutputs
-from mdepth_jax.training.objective import Objective, resolve_terms
+from mdepth_jax.training.config import overlay
+from mdepth_jax.training.objective import Objective, make_objective, make_terms, resolve_terms
 from tests.training.batches import SIZE, random_batch
 
 EVERYTHING = Supervision(True, True, True, True)
+
+
+def test_data_are_opened_with_depth_for_the_terms_that_learn_from_it():
+    assert {name for name, term in make_terms().items() if term.supervision == "depth"} == set(DEPTH_TERMS)
 
 
 def outputs(heads=2):
@@ -103,6 +109,15 @@ def test_initial_weights_sum_to_one():
     }
     spread = Objective(("ranking", "pairwise"), heads=1, fixed_intermediate=False).initial_weights(WEIGHTS)
     assert spread == pytest.approx({"ranking_0": 1 / 6, "ranking_1": 1 / 6, "pairwise": 2 / 3})
+
+
+def test_terms_without_any_weight():
+    config = overlay(loss={"terms": "ranking+pixelwise", "weights": {"ranking": 0.0, "pixelwise": 0.0}})
+    with pytest.raises(UserError, match=r"config\.loss\.weights: those of ranking, pixelwise are 0"):
+        make_objective(config, EVERYTHING)
+    config.loss.weights.ranking = 1.0
+    weights = make_objective(config, EVERYTHING).initial_weights(config.loss.weights.to_dict())
+    assert weights == {"ranking": 1.0, "pixelwise": 0.0}
 
 
 def test_unknown_depth_is_left_out():

@@ -91,7 +91,7 @@ def test_depth_maps_beside_the_images(folder, model, saved, tmp_path, capsys):
     assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(np.concatenate(squares))), rel=1e-3)
     assert 0 <= scores["delta1"] <= 1
     assert f"RMSE {scores['rmse']:.4f}" in capsys.readouterr().out
-    with pytest.raises(UserError, match="is 40x30, the crop is for 640x480"):
+    with pytest.raises(UserError, match="is 320x240, the crop is for 640x480"):
         evaluate.main(["--model", str(saved), "--pairs", str(folder / "pairs_test.csv"), "--depth_scale", "0.001",
                        "--crop", "eigen"])  # fmt: skip
 

@@ -32,8 +32,8 @@ from mdepth_jax.training.provenance import describe_output
 from mdepth_jax.training.step import (
     local_rows,
     make_eval_step,
-    make_training_mesh,
     make_train_step,
+    make_training_mesh,
     replicate,
     shard_batch,
     teach,

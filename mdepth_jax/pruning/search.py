@@ -159,7 +159,7 @@ class Search:
             raise UserError(f"no group of channels can be narrowed any more at {self._tell(current)}")
         self.kept = self._narrow(chosen)
         self.state = self._snapshot(number, *self._fine_tune(self.kept, taught))
-        self.checkpoints.save(self.state, chosen.score)
+        self.checkpoints.save(self.state)
         self.checkpoints.wait()
         self.export()
         tqdm.tqdm.write(f"iteration {number}: {chosen.layer} has {chosen.width} channels now, {self._tell(chosen)}")

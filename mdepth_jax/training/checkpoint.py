@@ -27,12 +27,11 @@ class Checkpoints:
         self.directory = workdir.absolute() / "checkpoints"
         self._manager = self._open()
 
-    def save(self, state: TrainState, score: float | None = None) -> None:
+    def save(self, state: TrainState) -> None:
         """Starts to write a checkpoint; the call returns while it is written.
 
         Args:
             state: The state at the step to save; a step that is saved already is left as it is.
-            score: Not read; what is best stands in model.safetensors.
         """
         step = int(state.step)
         if step in self._manager.all_steps():

@@ -129,7 +129,7 @@ def eval_truths(
         A map, NaN where it is unknown or does not count; None for a row without one.
 
     Raises:
-        UserError: A map is not of the size that the crop is for.
+        UserError: A map is not of the size that `EIGEN_CROP` is for.
     """
     size = spec.batch_size // process_count
     for start in range(process_index * size, -(-len(source) // spec.batch_size) * spec.batch_size, spec.batch_size):

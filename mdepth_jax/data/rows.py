@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mdepth_jax.data import augment
-from mdepth_jax.data.crops import CROPPED_SIZE, Crop
+from mdepth_jax.data.crops import EIGEN_CROP, EIGEN_SIZE, Crop
 from mdepth_jax.data.images import resize_image, resize_map, warp_image, warp_map
 from mdepth_jax.data.pairs import NO_PAIRS, net_coordinates, sample_ratio_pairs
 from mdepth_jax.data.types import MAP_KEYS, Example
@@ -94,7 +94,7 @@ def seen_depth(
 ) -> Float32[np.ndarray, "seen_height seen_width"]:
     """The part of a map that evaluation shows to the network, unknown outside of `crop`."""
     if crop is not None:
-        if depth.shape != CROPPED_SIZE:
+        if crop == EIGEN_CROP and depth.shape != EIGEN_SIZE:
             raise UserError(
                 f"a depth map is {depth.shape[1]}x{depth.shape[0]}, the crop is for 640x480; leave it out:"
                 " --config.data.eval_crop=none in training, no --crop in evaluate"

@@ -31,7 +31,8 @@ def next_commands(workdir: pathlib.Path, config: ConfigDict) -> list[str]:
     if config.data.source == "scenes":
         commands += [
             "python -m mdepth_jax.prepare scenes --output scenes     # the format of your own data, to look at",
-            "python -m mdepth_jax.train --config configs/kd.py:pairs --config.data.root=YOUR_FOLDER",
+            "python -m mdepth_jax.train --config configs/kd.py:pairs --config.data.root=YOUR_FOLDER"
+            " --config.teacher.maps=False     # leave out the last flag where it holds teacher/",
         ]
     else:
         commands.append(f"python -m mdepth_jax.evaluate --model {run} --pairs YOUR.csv")

@@ -1,6 +1,8 @@
 """From a configuration to the data of a run."""
 
+import bisect
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterator
 
@@ -11,11 +13,27 @@ from ml_collections import ConfigDict
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.crops import CROPS
 from mdepth_jax.data.scenes import Scenes
-from mdepth_jax.data.sources import Concatenation, ImageFolder, Maps, open_source
-from mdepth_jax.data.types import Data, Source, Supervision
+from mdepth_jax.data.sources import ImageFolder, Maps, open_source
+from mdepth_jax.data.types import Data, Example, Source, Supervision
 from mdepth_jax.errors import UserError
 
 DEPTH_TERMS = ("dense", "l1", "mannequin")
+
+
+class Concatenation:
+    """Several sources, one after the other; a `Source`."""
+
+    def __init__(self, *sources: Source):
+        self.sources = sources
+        self.max_pairs = max(source.max_pairs for source in sources)
+        self._ends = list(itertools.accumulate(len(source) for source in sources))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> Example:
+        number = bisect.bisect_right(self._ends, index)
+        return self.sources[number][index - self._ends[number] + len(self.sources[number])]
 
 
 def open_train_source(config: ConfigDict) -> Source:

@@ -9,7 +9,6 @@ split:
     teacher/0002.png       a teacher's prediction for the image, as depth; it covers the whole image
 """
 
-import bisect
 import itertools
 import json
 from collections import Counter
@@ -209,22 +208,6 @@ class PairsFolder(ImageFolder):
 
     def __init__(self, csv: Path, root: Path | None = None, *, maps: Maps = NO_MAPS):
         super().__init__(root or csv.parent, parse_pairs(csv), maps=maps, csv=csv)
-
-
-class Concatenation:
-    """Several sources, one after the other; a `Source`."""
-
-    def __init__(self, *sources: Source):
-        self.sources = sources
-        self.max_pairs = max(source.max_pairs for source in sources)
-        self._ends = list(itertools.accumulate(len(source) for source in sources))
-
-    def __len__(self) -> int:
-        return self._ends[-1]
-
-    def __getitem__(self, index: int) -> Example:
-        number = bisect.bisect_right(self._ends, index)
-        return self.sources[number][index - self._ends[number] + len(self.sources[number])]
 
 
 def open_source(path: Path, split: str | None = None, *, root: Path | None = None, maps: Maps = NO_MAPS) -> Source:

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdepth_jax.data.loading import batch_spec, open_data
+from mdepth_jax.data.loading import Concatenation, batch_spec, open_data
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
+from mdepth_jax.data.sources import ImageFolder, PairsFolder
 from mdepth_jax.errors import UserError
 from mdepth_jax.training import config as configuration
 
@@ -48,6 +49,14 @@ def test_every_key_of_the_augmentation_reaches_the_batches(folder):
     np.testing.assert_array_equal(held_out["image_size"], [[40, 50]] * 2)
     assert held_out["valid"].shape == (2, 1)
     assert not held_out["valid"].any()  # the crop has 5 of 60 columns on either side
+
+
+def test_concatenation(folder):
+    labelled, unlabelled = PairsFolder(folder / "pairs_train.csv"), ImageFolder(folder)
+    both = Concatenation(unlabelled, labelled)
+    assert (len(both), both.max_pairs) == (8, 1)
+    assert [len(both[index]["relation"]) for index in range(8)] == [0] * 4 + [1] * 4
+    np.testing.assert_array_equal(both[5]["image"], labelled[1]["image"])
 
 
 def test_splits_may_be_files_elsewhere(folder, tmp_path_factory):

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
-from mdepth_jax.data.sources import Concatenation, ImageFolder, Maps, PairsFolder, open_source
+from mdepth_jax.data.sources import ImageFolder, Maps, PairsFolder, open_source
 from mdepth_jax.errors import UserError
 
 BOTH = Maps(depth=0.5, teacher_depth=0.001)
@@ -51,14 +51,6 @@ def test_unlabelled_images(folder):
     example = source[2]
     assert example["points"].shape == (0, 2, 2)
     assert example["teacher_depth"].shape == (10, 15)
-
-
-def test_concatenation(folder):
-    labelled, unlabelled = PairsFolder(folder / "pairs_train.csv"), ImageFolder(folder)
-    both = Concatenation(unlabelled, labelled)
-    assert (len(both), both.max_pairs) == (6, 2)
-    assert [len(both[index]["relation"]) for index in range(6)] == [0, 0, 0, 1, 2, 1]
-    np.testing.assert_array_equal(both[4]["image"], labelled[1]["image"])
 
 
 def test_open_source_finds_the_form(folder):

@@ -1,12 +1,11 @@
 """The network as a phone runs it: the same function of the image by fewer and cheaper operations.
 
 Batch normalisation moves into the convolutions, the scale of the image into the first of them. Nearest up-sampling and
-the depthwise convolution behind it become four convolutions of the small image. A linear 1x1 convolution moves into the
-next one where that makes less work, and the prediction before the last interleaving. In int8 hard swish becomes
-operations that delegates take. Everything is computed here once, in double precision, before any tracing.
+the depthwise convolution behind it become four convolutions of the small image. The 1x1 convolutions of the FBNet
+decoder read features and skip apart, the features before they are interleaved. In int8 hard swish becomes operations
+that delegates take. Everything is computed here once, in double precision, before any tracing.
 """
 
-import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -22,9 +21,6 @@ from mdepth_jax.models.decoders import FBNetDecoder
 from mdepth_jax.models.depth_net import PREPROCESSING
 from mdepth_jax.models.depthwise import Padding, pad_widths, phase_folds
 from mdepth_jax.models.layers import Activation, BatchNorm, Conv, ConvNorm, DepthwiseConv, MixedConv
-
-# Merging makes a concatenation wider: it must save this share of the multiply-adds to pay.
-MERGED_SIZE = 0.75
 
 
 class Affine(NamedTuple):
@@ -144,6 +140,21 @@ class Identity(nnx.Module):
         return x
 
 
+class Activate(nnx.Module):
+    """What is left of a layer whose convolution has moved.
+
+    Args:
+        activation: `None` for a linear output.
+    """
+
+    def __init__(self, activation: Activation | None):
+        self.activation = activation
+
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
+        """Applies it."""
+        return x if self.activation is None else self.activation(x)
+
+
 class UpsamplingConv(nnx.Module):
     """Nearest x2 up-sampling, depthwise convolution, bias, activation, and a 1x1 convolution if `reader` is given one.
 
@@ -189,19 +200,19 @@ class FoldedNet(nnx.Module):
         fold_layers(self)
         stem = self.encoder.stem
         stem.set(Affine(stem.arrays.kernel / np.array(deviation)[:, np.newaxis], stem.arrays.bias))
-        self.read_skip: FoldedConv | Identity = Identity()
+        passed: list[FoldedConv | Identity] = [Identity() for _ in self.encoder.widths]
         if isinstance(self.decoder, FBNetDecoder):
-            merge_projections(self.decoder)
-            self.read_skip = predict_early(self.decoder)
+            passed = read_apart(self.decoder, self.encoder.widths[-1])
+        self.passed = nnx.List(passed)
         if integers:
             for _, layer in nnx.iter_modules(self):
-                if isinstance(layer, FoldedConv | BiasedHead) and layer.activation is nnx.hard_swish:
+                if isinstance(layer, FoldedConv | BiasedHead | Activate) and layer.activation is nnx.hard_swish:
                     layer.activation = split_hard_swish
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> Float[Array, "batch height width 1"]:
         """Predicts depth from RGB, 0 to 255; both sides are multiples of 32."""
-        first, *features = self.encoder(image - jnp.float32([[[self.mean]]]))
-        return self.decoder((self.read_skip(first), *features)).depth
+        features = self.encoder(image - jnp.float32([[[self.mean]]]))
+        return self.decoder(tuple(layer(x) for layer, x in zip(self.passed, features, strict=True))).depth
 
 
 def fold_layers(module: Any, path: str = "") -> None:
@@ -237,45 +248,46 @@ def fold_layer(layer: ConvNorm | Conv, name: str) -> FoldedConv | UpsamplingConv
     return MixedConv(parts)
 
 
-def merge_projections(decoder: Any) -> None:
-    """Merges the linear 1x1 convolution at the end of a block with the next block's, in place, if that saves work.
+def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | Identity]:
+    """Lets the 1x1 convolutions of a decoder read features and skip apart, in place, and add what they give.
 
-    With the paper's widths that is so in the first block. A skip that is added lies between the two.
-
-    Args:
-        decoder: An `FBNetDecoder` of folded layers.
-    """
-    blocks = [*decoder.blocks] if decoder.last is None else [*decoder.blocks, decoder.last]
-    for block, following in itertools.pairwise(blocks):
-        reader = following.expand
-        if reader is None or decoder.fusion == "add":
-            continue
-        merged = merge_pointwise(block.project.arrays, reader.arrays)
-        if merged.kernel.size <= MERGED_SIZE * (block.project.kernel.size + reader.kernel.size):
-            reader.set(merged)
-            block.project = Identity()
-
-
-def predict_early(decoder: Any) -> FoldedConv | Identity:
-    """Lets the last block predict, in place, before its four small images are interleaved: one channel, not 32.
+    Features are read together with the linear 1x1 convolution before, and before their four small images are
+    interleaved. Nothing is concatenated: that is less work, and in int8 features and skip keep scales of their own.
 
     Args:
-        decoder: An `FBNetDecoder` of folded layers.
+        decoder: An `FBNetDecoder` of folded layers. Of one that adds its skips the prediction alone is changed.
+        head_width: Channels of the last of the encoder's features.
 
     Returns:
-        What the skip of the last of `decoder.blocks` has to pass; the decoder then adds it to the prediction.
+        What each of the encoder's features has to pass on its way to the decoder.
     """
-    block, predict = decoder.last or decoder.blocks[-1], decoder.predict
-    project, (kernel, bias) = block.project.arrays, predict.arrays
-    width = len(project.bias)
-    merged = merge_pointwise(project, Affine(kernel[:, :, :width], bias))
-    block.depthwise.reader = FoldedConv(merged, predict, None, f"{predict.name}/block")
-    block.project = decoder.predict = Identity()
-    if decoder.last is not None:
-        return Identity()
-    decoder.fusions = (*decoder.fusions[:-1], "add")
-    of_skip = kernel if decoder.fusion == "add" else kernel[:, :, width:]
-    return FoldedConv(Affine(of_skip, np.zeros_like(bias)), predict, None, f"{predict.name}/skip")
+    blocks = [*decoder.blocks] if decoder.last is None else [*decoder.blocks, decoder.last]
+    readers = [*(block.expand for block in blocks), decoder.predict]
+    passed: list[FoldedConv | Identity] = [Identity() for _ in range(len(decoder.fusions) + 1)]
+    fusions = list(decoder.fusions)
+    for number, reader in enumerate(readers):
+        if reader is None or (decoder.fusion == "add" and reader is not decoder.predict):
+            continue
+        kernel, bias = reader.arrays
+        width = len(blocks[number - 1].project.arrays.bias) if number else head_width
+        first = Affine(kernel[:, :, :width], bias)
+        if number:
+            before = blocks[number - 1]
+            merged = merge_pointwise(before.project.arrays, first)
+            before.depthwise.reader = FoldedConv(merged, reader, None, f"{reader.name}/block")
+            before.project = Identity()
+        else:
+            passed[-1] = FoldedConv(first, reader, None, f"{reader.name}/head")
+        if number < len(fusions):
+            of_skip = kernel if decoder.fusion == "add" else kernel[:, :, width:]
+            skip = FoldedConv(Affine(of_skip, np.zeros_like(bias)), reader, None, f"{reader.name}/skip")
+            passed[len(fusions) - 1 - number], fusions[number] = skip, "add"
+        if reader is decoder.predict:
+            decoder.predict = Identity()
+        else:
+            blocks[number].expand = Activate(reader.activation)
+    decoder.fusions = tuple(fusions)
+    return passed
 
 
 def _arrays(conv: Conv | DepthwiseConv) -> Affine:

@@ -15,8 +15,7 @@ from mdepth_jax.tflite.folding import (
     gain_and_offset,
     interleave,
     merge_pointwise,
-    merge_projections,
-    predict_early,
+    read_apart,
     split_hard_swish,
     split_phases,
 )
@@ -91,14 +90,21 @@ def test_a_linear_layer_moves_into_its_reader(skip_width):
     np.testing.assert_allclose(merged, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_first_and_last_block_of_the_papers_decoder_are_merged():
+def test_the_papers_decoder_reads_features_and_skips_apart():
     decoder = FBNetDecoder((16, 24, 32, 96, 320, 1280), rngs=nnx.Rngs(0))
     fold_layers(decoder)
-    merge_projections(decoder)
-    read_skip = predict_early(decoder)
-    assert [isinstance(block.project, Identity) for block in decoder.blocks] == [True, False, False, True]
-    assert decoder.blocks[-1].depthwise.reader.kernel.shape == (1, 1, 32, 1)
-    assert read_skip.kernel.shape == (1, 1, 16, 1)
+    passed = read_apart(decoder, 1280)
+    assert [layer.kernel.shape[2:] for layer in passed] == [
+        (16, 1),
+        (24, 32),
+        (32, 48),
+        (96, 64),
+        (320, 192),
+        (1280, 192),
+    ]
+    shapes = [block.depthwise.reader.kernel.shape[2:] for block in decoder.blocks]
+    assert shapes == [(192, 64), (64, 48), (48, 32), (32, 1)]
+    assert all(isinstance(layer, Identity) for layer in (*(block.project for block in decoder.blocks), decoder.predict))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,20 @@ def up_block(in_channels: int, out_channels: int, kernel_size: int, expansion: f
     return InvertedResidual(in_channels, middle, out_channels, kernel_size, upsample=True, **options)
 
 
+def fuse(
+    x: Float[Array, "batch height width channels"],
+    skip: Float[Array, "batch height width skip_channels"],
+    fusion: Fusion | None,
+) -> Float[Array, "batch height width _"]:
+    """Joins features with a skip; None leaves the skip out."""
+    match fusion:
+        case "concat":
+            return jnp.concatenate([x, skip], axis=-1)
+        case "add":
+            return x + skip
+    return x
+
+
 class Head(nnx.Module):
     """Intermediate prediction (training only): up-sampling blocks to half resolution, then a 1x1 convolution.
 
@@ -99,7 +113,8 @@ class FBNetDecoder(nnx.Module):
         *outputs, deepest, head_width = widths
         outputs = outputs[::-1]
         self.fusion = fusion
-        self.fusions: tuple[Fusion, ...] = (fusion,) * len(outputs)  # of each block with its skip
+        # Of the head with the skip at 1/32, and of each block with its skip.
+        self.fusions: tuple[Fusion | None, ...] = ("concat" if fusion == "concat" else None, *[fusion] * len(outputs))
         self.deterministic = False
         merge = 2 if fusion == "concat" else 1
         channels = head_width + deepest if fusion == "concat" else head_width
@@ -127,12 +142,10 @@ class FBNetDecoder(nnx.Module):
     def __call__(self, features: tuple[Float[Array, "batch _ _ _"], ...]) -> DepthOutputs:
         """Decodes the encoder's features."""
         *skips, x = features
-        if self.fusion == "concat":
-            x = jnp.concatenate([x, skips[-1]], axis=-1)
+        x = fuse(x, skips[-1], self.fusions[0])
         stages = []
-        for block, skip, fusion in zip(self.blocks, skips[-2::-1], self.fusions, strict=True):
-            x = block(x)
-            x = jnp.concatenate([x, skip], axis=-1) if fusion == "concat" else x + skip
+        for block, skip, fusion in zip(self.blocks, skips[-2::-1], self.fusions[1:], strict=True):
+            x = fuse(block(x), skip, fusion)
             stages.append(x)
         inner = stages[-1 - len(self.heads) : -1]
         auxiliary = (

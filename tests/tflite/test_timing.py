@@ -83,9 +83,8 @@ def test_setting_names_the_processor_and_the_runs():
 
 
 def test_peak_memory():
-    """Several times, as what other threads of the process free meanwhile hides what is taken."""
-    peaks = [timing._with_peak_memory(lambda: np.ones(40_000_000, np.uint8).sum())[1] for _ in range(5)]
-    assert None in peaks or any(39 < megabytes < 60 for megabytes in peaks)
+    _, megabytes = timing._with_peak_memory(lambda: np.ones(40_000_000, np.uint8).sum())
+    assert megabytes is None or 39 < megabytes < 60
 
 
 def test_no_such_file(tmp_path):

@@ -104,7 +104,7 @@ def check_data(path: Path) -> str:
     from mdepth_jax.data.sources import find_splits, open_source
 
     sizes = []
-    for split in find_splits(path) or ["train"]:
+    for split in find_splits(path):
         source = open_source(path, split)
         for index in np.unique(np.linspace(0, len(source) - 1, 10).astype(int)).tolist():
             source[index]

@@ -1,6 +1,5 @@
 """Runs side by side, with the paper's figures: what `mdepth_jax.report` prints."""
 
-import json
 import pathlib
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax import paper
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import read_json
 from mdepth_jax.models import count_parameters, load_weights
 from mdepth_jax.plots import Point
 from mdepth_jax.training import config as configuration
@@ -54,7 +54,7 @@ def read_run(directory: pathlib.Path) -> Run:
         raise UserError(f"{directory} has no evaluation yet; train it to the end of an epoch")
     scores = {key.removeprefix("eval/"): value for key, value in evaluations[-1].items() if key.startswith("eval/")}
     for path in sorted((directory / "evaluations").glob("*.json")):
-        measured = _read_json(path)
+        measured = read_json(path)
         if path.stem not in METRICS or path.stem not in measured:
             raise UserError(f"{path}: name the file after the metric that it sets: {', '.join(METRICS)}")
         scores[path.stem] = measured[path.stem]
@@ -63,13 +63,6 @@ def read_run(directory: pathlib.Path) -> Run:
     row = row if row in paper.ROWS else config.name
     known = {name: float(scores[name]) for name in METRICS if name in scores}
     return Run(directory, config, row, known, count_parameters(model), records)
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path}: not whole ({error}); make it anew with `python -m mdepth_jax.evaluate`") from error
 
 
 class Line(NamedTuple):

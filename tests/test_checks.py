@@ -46,7 +46,8 @@ def test_disk(tmp_path, monkeypatch):
 
 def test_data(tmp_path):
     prepare.main(["scenes", "--output", str(tmp_path / "scenes"), "--count", "2"])
-    assert checks.check_data(tmp_path / "scenes").startswith("test 2 images, at most 1 pairs each; train 2 images")
+    (tmp_path / "scenes/README.txt").write_text("no list of images\n")
+    assert checks.check_data(tmp_path / "scenes").startswith("train 2 images, at most 1 pairs each; test 2 images")
     next((tmp_path / "scenes/images").glob("test*")).unlink()
     with pytest.raises(UserError, match="no such file"):
         checks.check_data(tmp_path / "scenes")

@@ -85,7 +85,7 @@ def open_data(config: ConfigDict) -> tuple[Data, Supervision]:
         return pipeline.eval_truths(held_out, spec, CROPS[config.data.eval_crop], **host)
 
     if uses_depth(config):
-        next(truths())  # a map that does not fit its crop is found out before the training
+        next(truths(), None)  # a map that does not fit its crop is found out before the training
     data = Data(
         lambda step: pipeline.train_batches(train, spec, seed=config.seed, start_step=step, **host),
         lambda: pipeline.eval_batches(held_out, eval_spec(config), **host),

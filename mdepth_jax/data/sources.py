@@ -255,12 +255,11 @@ def open_source(path: Path, split: str | None = None, *, root: Path | None = Non
 
 
 def find_splits(path: Path) -> list[str]:
-    """The names of the splits of a folder or of prepared records, in alphabetical order."""
+    """The names of the splits of prepared records; of a folder those that training asks for."""
     prepared = prepared_directory(path)
-    if prepared:
-        return sorted(split["name"] for split in json.loads((prepared / "dataset_info.json").read_text())["splits"])
-    files = (file for suffix in ("csv", "txt") for file in path.glob(f"*.{suffix}"))
-    return sorted({file.stem.removeprefix("pairs_") for file in files})
+    if not prepared:
+        return ["train", "test"]
+    return sorted(split["name"] for split in json.loads((prepared / "dataset_info.json").read_text())["splits"])
 
 
 def prepared_directory(path: Path) -> Path | None:

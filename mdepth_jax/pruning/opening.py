@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
-from mdepth_jax.files import write_whole
+from mdepth_jax.files import read_json, write_whole
 from mdepth_jax.models import load_weights
 from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.pruning import netadapt, report, surgery
@@ -109,7 +109,7 @@ def bind_to_workdir(workdir: pathlib.Path, flags: Mapping[str, str], config: Con
     ours = {"flags": dict(flags), "config": config.to_dict()}
     path = workdir / "search.json"
     if path.exists():
-        theirs = ConfigDict(json.loads(path.read_text()))
+        theirs = ConfigDict(read_json(path))
         if differing := configuration.differences(ConfigDict(json.loads(json.dumps(ours))), theirs):
             raise UserError(
                 f"{workdir} belongs to another search ({'; '.join(differing[:3])}); choose another --workdir, or "

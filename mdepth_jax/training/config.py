@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.files import write_whole
+from mdepth_jax.files import read_json, write_whole
 from mdepth_jax.models import default_config
 
 
@@ -241,11 +241,9 @@ def load(workdir: pathlib.Path) -> ConfigDict:
     """
     path = workdir / "config.json"
     try:
-        return complete(json.loads(path.read_text()), str(path))
+        return complete(read_json(path), str(path))
     except FileNotFoundError:
         raise UserError(f"{workdir} is not a run directory: it has no config.json") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from None
 
 
 def complete(saved: Mapping[str, Any], where: str) -> ConfigDict:

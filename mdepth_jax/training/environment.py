@@ -14,7 +14,7 @@ from typing import Any
 import jax
 
 import mdepth_jax
-from mdepth_jax.files import write_whole
+from mdepth_jax.files import read_json, write_whole
 
 PACKAGES = (
     "jax",
@@ -52,7 +52,7 @@ def describe() -> dict[str, Any]:
 def record(workdir: pathlib.Path) -> None:
     """Adds what `describe` gives to the list in `environment.json` of a run directory: one entry for each start."""
     path = workdir / "environment.json"
-    starts = json.loads(path.read_text()) if path.exists() else []
+    starts = read_json(path) if path.exists() else []
     starts = starts if isinstance(starts, list) else [starts]  # earlier versions knew the last start alone
     write_whole(path, json.dumps([*starts, describe()], indent=2) + "\n")
 

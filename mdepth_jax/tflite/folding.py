@@ -1,8 +1,8 @@
 """The network as a phone runs it: the same function of the image by fewer and cheaper operations.
 
 Batch normalisation moves into the convolutions, the scale of the image into the first of them. Nearest up-sampling and
-the depthwise convolution behind it become four convolutions of the small image. The 1x1 convolutions of the FBNet
-decoder read features and skip apart, the features before they are interleaved. In int8 hard swish becomes operations
+the depthwise convolution behind it become two convolutions of the small image. The 1x1 convolutions of the FBNet
+decoder read features and skip apart, the features before their rows are interleaved. In int8 hard swish becomes operations
 that delegates take. Everything is computed here once, in double precision, before any tracing.
 """
 
@@ -47,17 +47,21 @@ def gain_and_offset(norm: BatchNorm) -> tuple[np.ndarray, np.ndarray]:
     return gain, bias - mean * gain
 
 
-def split_phases(kernel: np.ndarray) -> list[list[np.ndarray]]:
+def split_rows(kernel: np.ndarray) -> list[np.ndarray]:
     """Gives the depthwise kernels that equal nearest x2 up-sampling and then one of size 3 or 5.
 
     Args:
         kernel: `[size, size, 1, channels]`.
 
     Returns:
-        `phases[a][b]`, each `[3, 3, 1, channels]`, gives the pixels (2 i + a, 2 j + b) from the small image.
+        One for the even rows and one for the odd rows, each `[3, 3, 1, 2 * channels]`. Of the small image, with its
+        channels given twice, it gives the even columns and then the odd ones.
     """
     folds = phase_folds(kernel.shape[0])
-    return [[np.einsum("ri,sj,ijkc->rskc", rows, columns, kernel) for columns in folds] for rows in folds]
+    return [
+        np.concatenate([np.einsum("ri,sj,ijkc->rskc", rows, columns, kernel) for columns in folds], axis=3)
+        for rows in folds
+    ]
 
 
 def merge_pointwise(first: Affine, second: Affine) -> Affine:
@@ -65,13 +69,6 @@ def merge_pointwise(first: Affine, second: Affine) -> Affine:
     width = len(first.bias)
     read, kept = second.kernel[:, :, :width], second.kernel[:, :, width:]
     return Affine(np.concatenate([first.kernel @ read, kept], axis=2), second.bias + first.bias @ read[0, 0])
-
-
-def interleave(phases: list[list[Array]]) -> Array:
-    """The image whose pixel (2 i + a, 2 j + b) is pixel (i, j) of `phases[a][b]`, by operations of rank 4 alone."""
-    batch, height, width, channels = phases[0][0].shape
-    rows = [jnp.concatenate(row, axis=3).reshape(batch, height, 2 * width, channels) for row in phases]
-    return jnp.concatenate(rows, axis=2).reshape(batch, 2 * height, 2 * width, channels)
 
 
 def split_hard_swish(x: Array) -> Array:
@@ -158,6 +155,9 @@ class Activate(nnx.Module):
 class UpsamplingConv(nnx.Module):
     """Nearest x2 up-sampling, depthwise convolution, bias, activation, and a 1x1 convolution if `reader` is given one.
 
+    A row of the result lies in memory as the channels of its even and odd columns do, and two rows as one of twice the
+    width: reshaping interleaves them. See `split_rows`.
+
     Args:
         arrays: Kernel and bias.
         source: The layer that it stands for.
@@ -166,19 +166,20 @@ class UpsamplingConv(nnx.Module):
     """
 
     def __init__(self, arrays: Affine, source: DepthwiseConv, activation: Activation | None, name: str):
-        self.phases = nnx.List(
-            nnx.List(
-                FoldedConv(Affine(kernel, arrays.bias), source, activation, f"{name}/phase{a}{b}")
-                for b, kernel in enumerate(row)
-            )
-            for a, row in enumerate(split_phases(arrays.kernel))
+        bias = np.tile(arrays.bias, 2)
+        self.rows = nnx.List(
+            FoldedConv(Affine(kernel, bias), source, activation, f"{name}/{row}")
+            for row, kernel in zip(("even", "odd"), split_rows(arrays.kernel), strict=True)
         )
         self.in_channels, self.out_channels, self.param_dtype = source.in_channels, source.out_channels, jnp.float32
         self.reader: FoldedConv | Identity = Identity()
 
     def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch 2*height 2*width out"]:
         """Applies the layer."""
-        return interleave([[self.reader(phase(x)) for phase in row] for row in self.phases])
+        batch, height, width, channels = x.shape
+        twice = jnp.concatenate([x, x], axis=3)
+        rows = [self.reader(row(twice).reshape(batch, height, 2 * width, channels)) for row in self.rows]
+        return jnp.concatenate(rows, axis=2).reshape(batch, 2 * height, 2 * width, -1)
 
 
 class FoldedNet(nnx.Module):
@@ -251,8 +252,7 @@ def fold_layer(layer: ConvNorm | Conv, name: str) -> FoldedConv | UpsamplingConv
 def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | Identity]:
     """Lets the 1x1 convolutions of a decoder read features and skip apart, in place, and add what they give.
 
-    Features are read together with the linear 1x1 convolution before, and before their four small images are
-    interleaved. Nothing is concatenated: that is less work, and in int8 features and skip keep scales of their own.
+    Features are read together with the linear 1x1 convolution before, and before their rows are interleaved. Nothing is concatenated: that is less work, and in int8 features and skip keep scales of their own.
 
     Args:
         decoder: An `FBNetDecoder` of folded layers. Of one that adds its skips the prediction alone is changed.

@@ -20,7 +20,7 @@ from mdepth_jax.pruning.latency import Layer
 from mdepth_jax.pruning.netadapt import DIVISOR
 from mdepth_jax.tflite.conversion import check_size, convert
 from mdepth_jax.tflite.flatbuffer import Writer
-from mdepth_jax.tflite.folding import split_phases
+from mdepth_jax.tflite.folding import split_rows
 
 # Measured in turn. A batch is drawn at random, so that a busy moment does not fall on one kind of layer.
 BATCH = 64
@@ -44,7 +44,7 @@ def build_layer(layer: Layer, kernel: np.ndarray | None = None) -> bytes:
         kernel = np.random.default_rng(0).normal(size=(layer.kernel, layer.kernel, inputs, layer.out_channels))
     if layer.operation == "upsampled_depthwise":
         x = writer.tensor((1, layer.height // 2, layer.width // 2, layer.in_channels))
-        output = _interleave(writer, [[_convolve(writer, x, k, layer) for k in row] for row in split_phases(kernel)])
+        output = _upsample(writer, x, kernel, layer)
     else:
         x = writer.tensor((1, layer.height * layer.stride, layer.width * layer.stride, layer.in_channels))
         output = _convolve(writer, x, kernel, layer)
@@ -121,6 +121,15 @@ def fill_table(
     return table
 
 
+def _upsample(writer: Writer, x: int, kernel: np.ndarray, layer: Layer) -> int:
+    """As `folding.UpsamplingConv`."""
+    width, channels = layer.width, layer.out_channels
+    twice = _concatenate(writer, [x, x], 3)
+    rows = [_convolve(writer, twice, part, layer) for part in split_rows(kernel)]
+    rows = [_reshape(writer, row, (1, layer.height // 2, width, channels)) for row in rows]
+    return _reshape(writer, _concatenate(writer, rows, 2), (1, layer.height, width, channels))
+
+
 def _convolve(writer: Writer, x: int, kernel: np.ndarray, layer: Layer) -> int:
     _, height, width, _ = writer.shape(x)
     options: schema.Conv2DOptionsT | schema.DepthwiseConv2DOptionsT
@@ -129,16 +138,9 @@ def _convolve(writer: Writer, x: int, kernel: np.ndarray, layer: Layer) -> int:
     else:
         name, axes, options = "DEPTHWISE_CONV_2D", (2, 0, 1, 3), schema.DepthwiseConv2DOptionsT(depthMultiplier=1)
     options.padding, options.strideH, options.strideW = schema.Padding.SAME, layer.stride, layer.stride
-    bias = np.zeros(layer.out_channels, np.float32)
+    bias = np.zeros(kernel.shape[3], np.float32)
     inputs = [x, writer.constant(kernel.transpose(axes).astype(np.float32)), writer.constant(bias)]
     return writer.operator(name, inputs, (1, height // layer.stride, width // layer.stride, len(bias)), options)
-
-
-def _interleave(writer: Writer, phases: Sequence[Sequence[int]]) -> int:
-    """As `folding.interleave`."""
-    _, height, width, channels = writer.shape(phases[0][0])
-    rows = [_reshape(writer, _concatenate(writer, row, 3), (1, height, 2 * width, channels)) for row in phases]
-    return _reshape(writer, _concatenate(writer, rows, 2), (1, 2 * height, 2 * width, channels))
 
 
 def _concatenate(writer: Writer, parts: Sequence[int], axis: int) -> int:

@@ -5,19 +5,19 @@ import pytest
 from flax import nnx
 
 from mdepth_jax.models.decoders import FBNetDecoder
-from mdepth_jax.models.layers import BatchNorm
+from mdepth_jax.models.layers import BatchNorm, DepthwiseConv
 from mdepth_jax.tflite.folding import (
     Affine,
     FoldedNet,
     Identity,
+    UpsamplingConv,
     fold_batch_norm,
     fold_layers,
     gain_and_offset,
-    interleave,
     merge_pointwise,
     read_apart,
     split_hard_swish,
-    split_phases,
+    split_rows,
 )
 from tests.tflite.networks import make_network
 
@@ -60,25 +60,27 @@ def test_gain_and_offset_are_those_of_the_layer():
 
 
 @pytest.mark.parametrize("size", [3, 5])
-def test_phases_equal_up_sampling_and_one_large_kernel(size):
+def test_rows_equal_up_sampling_and_one_large_kernel(size):
     x, kernel = draw((3, 4, 2), (size, size, 1, 2))
     expected = depthwise_loops(x.repeat(2, 0).repeat(2, 1), kernel)
-    for a, row in enumerate(split_phases(kernel)):
-        for b, phase in enumerate(row):
-            assert phase.shape == (3, 3, 1, 2)
-            np.testing.assert_allclose(depthwise_loops(x, phase), expected[a::2, b::2], rtol=1e-12, atol=1e-12)
+    for a, row in enumerate(split_rows(kernel)):
+        assert row.shape == (3, 3, 1, 4)
+        columns = np.split(depthwise_loops(np.concatenate([x, x], -1), row), 2, axis=-1)
+        for b, column in enumerate(columns):
+            np.testing.assert_allclose(column, expected[a::2, b::2], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_rows_are_interleaved(width):
+    x, kernel, bias = draw((2, 3, width, 2), (5, 5, 1, 2), 2)
+    layer = UpsamplingConv(Affine(kernel, bias), DepthwiseConv(2, 5, upsample=True, rngs=nnx.Rngs(0)), nnx.relu, "")
+    expected = [np.maximum(depthwise_loops(image.repeat(2, 0).repeat(2, 1), kernel) + bias, 0) for image in x]
+    np.testing.assert_allclose(layer(jnp.asarray(x, jnp.float32)), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_hard_swish_in_parts():
     x = jnp.linspace(-5, 5, 101, dtype=jnp.float32)
     np.testing.assert_allclose(split_hard_swish(x), nnx.hard_swish(x), rtol=1e-6, atol=1e-7)
-
-
-def test_interleaved_phases():
-    phases = np.random.default_rng(0).normal(size=(2, 2, 2, 3, 4, 5)).astype(np.float32)
-    image = interleave([[jnp.asarray(phase) for phase in row] for row in phases])
-    for a, b in np.ndindex(2, 2):
-        np.testing.assert_array_equal(image[:, a::2, b::2], phases[a, b])
 
 
 @pytest.mark.parametrize("skip_width", [0, 2])

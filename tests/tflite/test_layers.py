@@ -32,8 +32,8 @@ def convolve(x, kernel, stride):
         (Layer("conv", 3, 2, 4, 6, 3, 8), {"CONV_2D": 1}),
         (Layer("conv", 1, 1, 4, 6, 5, 7), {"CONV_2D": 1}),
         (Layer("depthwise", 5, 2, 4, 6, 9, 9), {"DEPTHWISE_CONV_2D": 1}),
-        (Layer("upsampled_depthwise", 3, 1, 8, 12, 9, 9), {"DEPTHWISE_CONV_2D": 4, "CONCATENATION": 3, "RESHAPE": 3}),
-        (Layer("upsampled_depthwise", 5, 1, 8, 12, 9, 9), {"DEPTHWISE_CONV_2D": 4, "CONCATENATION": 3, "RESHAPE": 3}),
+        (Layer("upsampled_depthwise", 3, 1, 8, 12, 9, 9), {"DEPTHWISE_CONV_2D": 2, "CONCATENATION": 2, "RESHAPE": 3}),
+        (Layer("upsampled_depthwise", 5, 1, 8, 12, 9, 9), {"DEPTHWISE_CONV_2D": 2, "CONCATENATION": 2, "RESHAPE": 3}),
     ],
 )
 def test_a_file_computes_its_layer(layer, operators):

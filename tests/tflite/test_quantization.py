@@ -79,7 +79,7 @@ def test_integers_in_and_out(network, images, int8, tmp_path):
 def test_report_of_layers(content, int8, images):
     layers = report_layers(content, int8, images)
     by_name = {layer.layer: layer for layer in layers}
-    assert {"encoder/stem", "encoder/blocks/12/pointwise", "decoder/blocks/4/depthwise/phase11"} <= by_name.keys()
+    assert {"encoder/stem", "encoder/blocks/12/pointwise", "decoder/blocks/4/depthwise/odd"} <= by_name.keys()
     mean = 127.5
     assert (layers[0].low, layers[0].high) == (np.min(images) - mean, np.max(images) - mean)
     assert all(0 < layer.noise < 1 for layer in layers)

@@ -2,37 +2,30 @@
 
 Batch normalisation moves into the convolutions, the scale of the image into the first of them. Nearest up-sampling and
 the depthwise convolution behind it become two convolutions of the small image. The 1x1 convolutions of the FBNet
-decoder read features and skip apart, the features before their rows are interleaved. In int8 hard swish becomes operations
-that delegates take. Everything is computed here once, in double precision, before any tracing.
+decoder read features and skip apart, the features before their rows are interleaved. In int8 hard swish becomes
+operations that delegates take. Everything is computed here once, in double precision, before any tracing.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import lax
 from jaxtyping import Array, Float
 
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.blocks import BiasedHead
 from mdepth_jax.models.decoders import FBNetDecoder
 from mdepth_jax.models.depth_net import PREPROCESSING
-from mdepth_jax.models.depthwise import Padding, pad_widths, phase_folds
-from mdepth_jax.models.layers import Activation, BatchNorm, Conv, ConvNorm, DepthwiseConv, MixedConv
-
-
-class Affine(NamedTuple):
-    """A convolution's arrays.
-
-    Attributes:
-        kernel: `[height, width, in, out]`; `in` is 1 of a depthwise one.
-        bias: `[out]`.
-    """
-
-    kernel: np.ndarray
-    bias: np.ndarray
+from mdepth_jax.models.layers import BatchNorm, Conv, ConvNorm, DepthwiseConv, MixedConv
+from mdepth_jax.tflite.folded_layers import (
+    Activate,
+    Affine,
+    FoldedConv,
+    PackedConv,
+    UpsamplingConv,
+    split_hard_swish,
+)
 
 
 def fold_batch_norm(conv: Affine, gain: np.ndarray, offset: np.ndarray) -> Affine:
@@ -47,139 +40,11 @@ def gain_and_offset(norm: BatchNorm) -> tuple[np.ndarray, np.ndarray]:
     return gain, bias - mean * gain
 
 
-def split_rows(kernel: np.ndarray) -> list[np.ndarray]:
-    """Gives the depthwise kernels that equal nearest x2 up-sampling and then one of size 3 or 5.
-
-    Args:
-        kernel: `[size, size, 1, channels]`.
-
-    Returns:
-        One for the even rows and one for the odd rows, each `[3, 3, 1, 2 * channels]`. Of the small image, with its
-        channels given twice, it gives the even columns and then the odd ones.
-    """
-    folds = phase_folds(kernel.shape[0])
-    return [
-        np.concatenate([np.einsum("ri,sj,ijkc->rskc", rows, columns, kernel) for columns in folds], axis=3)
-        for rows in folds
-    ]
-
-
 def merge_pointwise(first: Affine, second: Affine) -> Affine:
     """Gives the 1x1 convolution of `[x, skip]` that equals `second` of `[first(x), skip]`; the skip may be empty."""
     width = len(first.bias)
     read, kept = second.kernel[:, :, :width], second.kernel[:, :, width:]
     return Affine(np.concatenate([first.kernel @ read, kept], axis=2), second.bias + first.bias @ read[0, 0])
-
-
-def split_hard_swish(x: Array) -> Array:
-    """Hard swish by operations that XNNPACK runs in int8, which HARD_SWISH is not: an ADD with ReLU6 and three MULs.
-
-    The barriers hide them from the converter, which would make one of them. TensorFlow's calibrator gives a factor that
-    is overwritten by its product the range of that (its issue 127842): the first one, here at least as wide as the
-    product. Of the gate, 0 to 6 as it comes, few of the 256 steps would be left.
-    """
-    gate = lax.optimization_barrier(nnx.relu6(x + 3)) * (1 / 12)
-    return lax.optimization_barrier(2 * x) * gate
-
-
-class FoldedConv(nnx.Module):
-    """Convolution, bias, activation.
-
-    Args:
-        arrays: Kernel and bias.
-        source: The layer that it stands for, which gives stride and padding.
-        activation: `None` for a linear output.
-        name: Of the layer in the network; operations in the file are named after it.
-    """
-
-    def __init__(
-        self, arrays: Affine, source: "Conv | DepthwiseConv | FoldedConv", activation: Activation | None, name: str
-    ):
-        self.depthwise = isinstance(source, DepthwiseConv)
-        self.stride: int = source.stride
-        self.padding: Padding = source.padding
-        self.param_dtype = jnp.float32
-        self.activation, self.name = activation, name
-        self.set(arrays)
-
-    @property
-    def arrays(self) -> Affine:
-        """Kernel and bias."""
-        return Affine(np.asarray(self.kernel[...], np.float64), np.asarray(self.bias[...], np.float64))
-
-    def set(self, arrays: Affine) -> None:
-        """Gives the layer another kernel and bias."""
-        self.kernel, self.bias = (nnx.Param(jnp.asarray(values, jnp.float32)) for values in arrays)
-        self.out_channels = len(arrays.bias)
-        self.in_channels = self.out_channels if self.depthwise else arrays.kernel.shape[2]
-
-    def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch out_height out_width out"]:
-        """Applies the layer."""
-        with jax.named_scope(self.name):
-            pads = [pad_widths(size, self.kernel.shape[0], self.stride, self.padding) for size in x.shape[1:3]]
-            y = lax.conv_general_dilated(
-                x,
-                self.kernel[...],
-                (self.stride, self.stride),
-                pads,
-                dimension_numbers=("NHWC", "HWIO", "NHWC"),
-                feature_group_count=x.shape[-1] if self.depthwise else 1,
-            )
-            y = y + self.bias[...][None, None, None]
-            return y if self.activation is None else self.activation(y)
-
-
-class Identity(nnx.Module):
-    """Stands for a layer that has moved into another one."""
-
-    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
-        """Gives `x`."""
-        return x
-
-
-class Activate(nnx.Module):
-    """What is left of a layer whose convolution has moved.
-
-    Args:
-        activation: `None` for a linear output.
-    """
-
-    def __init__(self, activation: Activation | None):
-        self.activation = activation
-
-    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
-        """Applies it."""
-        return x if self.activation is None else self.activation(x)
-
-
-class UpsamplingConv(nnx.Module):
-    """Nearest x2 up-sampling, depthwise convolution, bias, activation, and a 1x1 convolution if `reader` is given one.
-
-    A row of the result lies in memory as the channels of its even and odd columns do, and two rows as one of twice the
-    width: reshaping interleaves them. See `split_rows`.
-
-    Args:
-        arrays: Kernel and bias.
-        source: The layer that it stands for.
-        activation: `None` for a linear output.
-        name: See `FoldedConv`.
-    """
-
-    def __init__(self, arrays: Affine, source: DepthwiseConv, activation: Activation | None, name: str):
-        bias = np.tile(arrays.bias, 2)
-        self.rows = nnx.List(
-            FoldedConv(Affine(kernel, bias), source, activation, f"{name}/{row}")
-            for row, kernel in zip(("even", "odd"), split_rows(arrays.kernel), strict=True)
-        )
-        self.in_channels, self.out_channels, self.param_dtype = source.in_channels, source.out_channels, jnp.float32
-        self.reader: FoldedConv | Identity = Identity()
-
-    def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch 2*height 2*width out"]:
-        """Applies the layer."""
-        batch, height, width, channels = x.shape
-        twice = jnp.concatenate([x, x], axis=3)
-        rows = [self.reader(row(twice).reshape(batch, height, 2 * width, channels)) for row in self.rows]
-        return jnp.concatenate(rows, axis=2).reshape(batch, 2 * height, 2 * width, -1)
 
 
 class FoldedNet(nnx.Module):
@@ -201,7 +66,7 @@ class FoldedNet(nnx.Module):
         fold_layers(self)
         stem = self.encoder.stem
         stem.set(Affine(stem.arrays.kernel / np.array(deviation)[:, np.newaxis], stem.arrays.bias))
-        passed: list[FoldedConv | Identity] = [Identity() for _ in self.encoder.widths]
+        passed: list[FoldedConv | PackedConv | Activate] = [Activate() for _ in self.encoder.widths]
         if isinstance(self.decoder, FBNetDecoder):
             passed = read_apart(self.decoder, self.encoder.widths[-1])
         self.passed = nnx.List(passed)
@@ -249,10 +114,11 @@ def fold_layer(layer: ConvNorm | Conv, name: str) -> FoldedConv | UpsamplingConv
     return MixedConv(parts)
 
 
-def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | Identity]:
+def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | PackedConv | Activate]:
     """Lets the 1x1 convolutions of a decoder read features and skip apart, in place, and add what they give.
 
-    Features are read together with the linear 1x1 convolution before, and before their rows are interleaved. Nothing is concatenated: that is less work, and in int8 features and skip keep scales of their own.
+    Features are read together with the linear 1x1 convolution before, and before their rows are interleaved. Nothing
+    is concatenated: that is less work, and in int8 features and skip keep scales of their own.
 
     Args:
         decoder: An `FBNetDecoder` of folded layers. Of one that adds its skips the prediction alone is changed.
@@ -263,7 +129,7 @@ def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | Identity]:
     """
     blocks = [*decoder.blocks] if decoder.last is None else [*decoder.blocks, decoder.last]
     readers = [*(block.expand for block in blocks), decoder.predict]
-    passed: list[FoldedConv | Identity] = [Identity() for _ in range(len(decoder.fusions) + 1)]
+    passed: list[FoldedConv | PackedConv | Activate] = [Activate() for _ in range(len(decoder.fusions) + 1)]
     fusions = list(decoder.fusions)
     for number, reader in enumerate(readers):
         if reader is None or (decoder.fusion == "add" and reader is not decoder.predict):
@@ -275,15 +141,17 @@ def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | Identity]:
             before = blocks[number - 1]
             merged = merge_pointwise(before.project.arrays, first)
             before.depthwise.reader = FoldedConv(merged, reader, None, f"{reader.name}/block")
-            before.project = Identity()
+            before.project = Activate()
         else:
             passed[-1] = FoldedConv(first, reader, None, f"{reader.name}/head")
         if number < len(fusions):
             of_skip = kernel if decoder.fusion == "add" else kernel[:, :, width:]
-            skip = FoldedConv(Affine(of_skip, np.zeros_like(bias)), reader, None, f"{reader.name}/skip")
+            arrays, name = Affine(of_skip, np.zeros_like(bias)), f"{reader.name}/skip"
+            packs = reader is decoder.predict
+            skip = PackedConv(arrays, reader, name) if packs else FoldedConv(arrays, reader, None, name)
             passed[len(fusions) - 1 - number], fusions[number] = skip, "add"
         if reader is decoder.predict:
-            decoder.predict = Identity()
+            decoder.predict = Activate()
         else:
             blocks[number].expand = Activate(reader.activation)
     decoder.fusions = tuple(fusions)

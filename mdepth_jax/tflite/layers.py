@@ -20,7 +20,7 @@ from mdepth_jax.pruning.latency import Layer
 from mdepth_jax.pruning.netadapt import DIVISOR
 from mdepth_jax.tflite.conversion import check_size, convert
 from mdepth_jax.tflite.flatbuffer import Writer
-from mdepth_jax.tflite.folding import split_rows
+from mdepth_jax.tflite.folded_layers import split_rows
 
 # Measured in turn. A batch is drawn at random, so that a busy moment does not fall on one kind of layer.
 BATCH = 64
@@ -36,7 +36,7 @@ def build_layer(layer: Layer, kernel: np.ndarray | None = None) -> bytes:
 
     Args:
         layer: What to build.
-        kernel: `[height, width, in, out]`, as in `folding.Affine`; noise if not given.
+        kernel: `[height, width, in, out]`, as in `folded_layers.Affine`; noise if not given.
     """
     writer = Writer()
     if kernel is None:
@@ -122,7 +122,7 @@ def fill_table(
 
 
 def _upsample(writer: Writer, x: int, kernel: np.ndarray, layer: Layer) -> int:
-    """As `folding.UpsamplingConv`."""
+    """As `folded_layers.UpsamplingConv`."""
     width, channels = layer.width, layer.out_channels
     twice = _concatenate(writer, [x, x], 3)
     rows = [_convolve(writer, twice, part, layer) for part in split_rows(kernel)]

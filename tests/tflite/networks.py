@@ -36,3 +36,12 @@ def make_network(**options) -> DepthNet:
     model.eval()
     model.set_attributes(implementation="lax")  # the quickest to compile
     return model
+
+
+def draw(*shapes):
+    random = np.random.default_rng(0)
+    return [random.normal(size=shape) for shape in shapes]
+
+
+def pointwise(x, arrays):
+    return x @ arrays.kernel[0, 0] + arrays.bias

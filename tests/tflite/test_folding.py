@@ -5,40 +5,20 @@ import pytest
 from flax import nnx
 
 from mdepth_jax.models.decoders import FBNetDecoder
-from mdepth_jax.models.layers import BatchNorm, DepthwiseConv
-from mdepth_jax.tflite.folding import (
+from mdepth_jax.models.layers import BatchNorm
+from mdepth_jax.tflite.folded_layers import (
+    Activate,
     Affine,
+)
+from mdepth_jax.tflite.folding import (
     FoldedNet,
-    Identity,
-    UpsamplingConv,
     fold_batch_norm,
     fold_layers,
     gain_and_offset,
     merge_pointwise,
     read_apart,
-    split_hard_swish,
-    split_rows,
 )
-from tests.tflite.networks import make_network
-
-
-def draw(*shapes):
-    random = np.random.default_rng(0)
-    return [random.normal(size=shape) for shape in shapes]
-
-
-def pointwise(x, arrays):
-    return x @ arrays.kernel[0, 0] + arrays.bias
-
-
-def depthwise_loops(x, kernel):
-    """Of one image `[height, width, channels]`, zeros around it, pixel by pixel."""
-    size = kernel.shape[0]
-    padded = np.pad(x, ((size // 2, size // 2), (size // 2, size // 2), (0, 0)))
-    y = np.zeros_like(x)
-    for row, column in np.ndindex(x.shape[:2]):
-        y[row, column] = (padded[row : row + size, column : column + size] * kernel[:, :, 0]).sum((0, 1))
-    return y
+from tests.tflite.networks import draw, make_network, pointwise
 
 
 def test_batch_normalisation_moves_into_a_convolution():
@@ -59,30 +39,6 @@ def test_gain_and_offset_are_those_of_the_layer():
     np.testing.assert_allclose(norm(jnp.asarray(x)), gain * x + offset, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [3, 5])
-def test_rows_equal_up_sampling_and_one_large_kernel(size):
-    x, kernel = draw((3, 4, 2), (size, size, 1, 2))
-    expected = depthwise_loops(x.repeat(2, 0).repeat(2, 1), kernel)
-    for a, row in enumerate(split_rows(kernel)):
-        assert row.shape == (3, 3, 1, 4)
-        columns = np.split(depthwise_loops(np.concatenate([x, x], -1), row), 2, axis=-1)
-        for b, column in enumerate(columns):
-            np.testing.assert_allclose(column, expected[a::2, b::2], rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("width", [1, 4])
-def test_rows_are_interleaved(width):
-    x, kernel, bias = draw((2, 3, width, 2), (5, 5, 1, 2), 2)
-    layer = UpsamplingConv(Affine(kernel, bias), DepthwiseConv(2, 5, upsample=True, rngs=nnx.Rngs(0)), nnx.relu, "")
-    expected = [np.maximum(depthwise_loops(image.repeat(2, 0).repeat(2, 1), kernel) + bias, 0) for image in x]
-    np.testing.assert_allclose(layer(jnp.asarray(x, jnp.float32)), expected, rtol=1e-5, atol=1e-5)
-
-
-def test_hard_swish_in_parts():
-    x = jnp.linspace(-5, 5, 101, dtype=jnp.float32)
-    np.testing.assert_allclose(split_hard_swish(x), nnx.hard_swish(x), rtol=1e-6, atol=1e-7)
-
-
 @pytest.mark.parametrize("skip_width", [0, 2])
 def test_a_linear_layer_moves_into_its_reader(skip_width):
     x, skip, *arrays = draw((5, 3), (5, skip_width), (1, 1, 3, 4), 4, (1, 1, 4 + skip_width, 6), 6)
@@ -96,8 +52,9 @@ def test_the_papers_decoder_reads_features_and_skips_apart():
     decoder = FBNetDecoder((16, 24, 32, 96, 320, 1280), rngs=nnx.Rngs(0))
     fold_layers(decoder)
     passed = read_apart(decoder, 1280)
-    assert [layer.kernel.shape[2:] for layer in passed] == [
-        (16, 1),
+    packed, *others = passed
+    assert packed.conv.kernel.shape[2:] == (16 * 16, 16 * 1)
+    assert [layer.kernel.shape[2:] for layer in others] == [
         (24, 32),
         (32, 48),
         (96, 64),
@@ -106,7 +63,8 @@ def test_the_papers_decoder_reads_features_and_skips_apart():
     ]
     shapes = [block.depthwise.reader.kernel.shape[2:] for block in decoder.blocks]
     assert shapes == [(192, 64), (64, 48), (48, 32), (32, 1)]
-    assert all(isinstance(layer, Identity) for layer in (*(block.project for block in decoder.blocks), decoder.predict))
+    moved = *(block.project for block in decoder.blocks), decoder.predict
+    assert all(isinstance(layer, Activate) and layer.activation is None for layer in moved)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,51 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from mdepth_jax.models.layers import Conv, DepthwiseConv
+from mdepth_jax.tflite.folded_layers import Affine, PackedConv, UpsamplingConv, split_hard_swish, split_rows
+from mdepth_jax.tflite.folding import fold_layer
+from tests.tflite.networks import draw, pointwise
+
+
+def depthwise_loops(x, kernel):
+    """Of one image `[height, width, channels]`, zeros around it, pixel by pixel."""
+    size = kernel.shape[0]
+    padded = np.pad(x, ((size // 2, size // 2), (size // 2, size // 2), (0, 0)))
+    y = np.zeros_like(x)
+    for row, column in np.ndindex(x.shape[:2]):
+        y[row, column] = (padded[row : row + size, column : column + size] * kernel[:, :, 0]).sum((0, 1))
+    return y
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_rows_equal_up_sampling_and_one_large_kernel(size):
+    x, kernel = draw((3, 4, 2), (size, size, 1, 2))
+    expected = depthwise_loops(x.repeat(2, 0).repeat(2, 1), kernel)
+    for a, row in enumerate(split_rows(kernel)):
+        assert row.shape == (3, 3, 1, 4)
+        columns = np.split(depthwise_loops(np.concatenate([x, x], -1), row), 2, axis=-1)
+        for b, column in enumerate(columns):
+            np.testing.assert_allclose(column, expected[a::2, b::2], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_rows_are_interleaved(width):
+    x, kernel, bias = draw((2, 3, width, 2), (5, 5, 1, 2), 2)
+    layer = UpsamplingConv(Affine(kernel, bias), DepthwiseConv(2, 5, upsample=True, rngs=nnx.Rngs(0)), nnx.relu, "")
+    expected = [np.maximum(depthwise_loops(image.repeat(2, 0).repeat(2, 1), kernel) + bias, 0) for image in x]
+    np.testing.assert_allclose(layer(jnp.asarray(x, jnp.float32)), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_hard_swish_in_parts():
+    x = jnp.linspace(-5, 5, 101, dtype=jnp.float32)
+    np.testing.assert_allclose(split_hard_swish(x), nnx.hard_swish(x), rtol=1e-6, atol=1e-7)
+
+
+def test_pixels_are_packed():
+    x, kernel, bias = draw((2, 3, 32, 5), (1, 1, 5, 1), 1)
+    arrays = Affine(kernel, bias)
+    source = fold_layer(Conv(5, 1, rngs=nnx.Rngs(0)), "")
+    depth = PackedConv(arrays, source, "")(jnp.asarray(x, jnp.float32))
+    np.testing.assert_allclose(depth, pointwise(x, arrays), rtol=1e-5, atol=1e-5)

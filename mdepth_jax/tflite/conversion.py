@@ -13,7 +13,7 @@ from mdepth_jax.data.reader_tensorflow import silent_stderr, tf
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.depth_net import STRIDE
-from mdepth_jax.tflite import quantization
+from mdepth_jax.tflite import integers, quantization
 from mdepth_jax.tflite.flatbuffer import count_operators, store_in_float16
 from mdepth_jax.tflite.folding import FoldedNet
 from mdepth_jax.tflite.interpreter import INPUT, OUTPUT, unannounced
@@ -70,8 +70,11 @@ def convert(
     with silent_stderr(), unannounced():
         network = FoldedNet(model, integers=(comparable or kind) == "int8")
         converter = make_converter(network, height, width)
-        quantization.configure(converter, kind, images, integer_io=integer_io)
+        if kind == "dynamic":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
         content = bytes(converter.convert())
+        if kind == "int8":
+            content = integers.quantize(content, images, integer_io=integer_io)
     if kind == "float16":
         content = store_in_float16(content, quantization.FLOAT16_ELEMENTS)
     strange = count_operators(content).keys() - OPERATORS

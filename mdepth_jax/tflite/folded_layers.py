@@ -159,11 +159,8 @@ def split_rows(kernel: np.ndarray) -> list[np.ndarray]:
 
 
 def split_hard_swish(x: Array) -> Array:
-    """Hard swish by operations that XNNPACK runs in int8, which HARD_SWISH is not: an ADD with ReLU6 and three MULs.
+    """Hard swish by operations that XNNPACK runs in int8, which HARD_SWISH is not: an ADD with ReLU6 and two MULs.
 
-    The barriers hide them from the converter, which would make one of them. TensorFlow's calibrator gives a factor that
-    is overwritten by its product the range of that (its issue 127842): the first one, here at least as wide as the
-    product. Of the gate, 0 to 6 as it comes, few of the 256 steps would be left.
+    The barrier hides them from the converter, which would make one of them.
     """
-    gate = lax.optimization_barrier(nnx.relu6(x + 3)) * (1 / 12)
-    return lax.optimization_barrier(2 * x) * gate
+    return x * (lax.optimization_barrier(nnx.relu6(x + 3)) * (1 / 6))

@@ -1,15 +1,14 @@
-"""Smaller numbers: how the converter is told, what ranges the layers take, and what each of them loses."""
+"""The kinds of numbers in a file, the ranges that its layers take, and what each of them loses by rounding."""
 
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
-from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.errors import UserError
-from mdepth_jax.tflite.interpreter import INPUT, decode, encode, load
+from mdepth_jax.tflite.recorder import Recorder
 
 # float32 throughout; large weights in float16; weights in int8, activations as they come; everything in int8.
 Kind = Literal["none", "float16", "dynamic", "int8"]
@@ -18,29 +17,6 @@ KINDS: tuple[Kind, ...] = ("none", "float16", "dynamic", "int8")
 FLOAT16_ELEMENTS = 4096
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 Images = Iterable[UInt8[np.ndarray, "height width 3"]]
-
-
-def configure(converter: tf.lite.TFLiteConverter, kind: Kind, images: Images, *, integer_io: bool = False) -> None:
-    """Tells a converter how to quantise.
-
-    Args:
-        converter: Of the network.
-        kind: See `Kind`.
-        images: To calibrate int8 with, of the network's size.
-        integer_io: With int8: input and output are uint8.
-    """
-    if kind in ("dynamic", "int8"):
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if kind == "int8":
-        converter.representative_dataset = lambda: ({INPUT: as_input(image)} for image in images)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        if integer_io:
-            converter.inference_input_type = converter.inference_output_type = tf.uint8
-
-
-def as_input(image: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "1 height width 3"]:
-    """An image as the float network takes it."""
-    return image[np.newaxis].astype(np.float32)
 
 
 class LayerReport(NamedTuple):
@@ -77,7 +53,7 @@ def report_layers(reference: bytes, content: bytes, images: Images) -> list[Laye
     Returns:
         The operations in order.
     """
-    plain, quantized = _Recorder(reference), _Recorder(content)
+    plain, quantized = Recorder(reference), Recorder(content)
     sums = {name: _Sums() for name in plain.operators if name in quantized.operators}
     for image in images:
         plain.run(image)
@@ -101,36 +77,6 @@ def check_float16_range(layers: Sequence[LayerReport]) -> None:
         raise UserError(
             f"layer {layer.layer} reaches {layer.extreme:.3g}, beyond float16's {FLOAT16_MAX:.0f}; take --quantize none"
         )
-
-
-class _Recorder:
-    """Runs a file without delegates and keeps what every operation gives.
-
-    Attributes:
-        operators: From the name of what an operation gives to the names of what it reads.
-    """
-
-    def __init__(self, content: bytes):
-        self._interpreter = load(
-            model_content=content,
-            experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-        self._details = {detail["name"]: detail for detail in self._interpreter.get_tensor_details()}
-        names = {detail["index"]: name for name, detail in self._details.items()}
-        self.operators = {
-            names[int(operator["outputs"][0])]: [names[int(index)] for index in operator["inputs"] if index in names]
-            for operator in self._interpreter._get_ops_details()
-        }
-
-    def run(self, image: UInt8[np.ndarray, "height width 3"]) -> None:
-        (detail,) = self._interpreter.get_input_details()
-        self._interpreter.set_tensor(detail["index"], encode(image[np.newaxis], detail))
-        self._interpreter.invoke()
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        detail = self._details[name]
-        return decode(self._interpreter.get_tensor(detail["index"]), detail).astype(np.float64)
 
 
 class _Sums:

@@ -9,10 +9,14 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.python.convert import mlir_quantize
 
 from mdepth_jax.data.reader_tensorflow import tf
+from mdepth_jax.errors import UserError
+from mdepth_jax.models.depthwise import pad_widths
 from mdepth_jax.tflite import flatbuffer
 from mdepth_jax.tflite.recorder import Recorder
 
 LARGEST = 127  # of the integers of a kernel, which are symmetric
+CONVOLUTIONS = schema.Conv2DOptionsT, schema.DepthwiseConv2DOptionsT
+Kernel = Float[np.ndarray, "_ rows columns _"]
 
 
 class Observed(NamedTuple):
@@ -21,12 +25,12 @@ class Observed(NamedTuple):
     Attributes:
         low: The smallest value.
         high: The largest.
-        mean: Of each channel, `[channels]`.
+        mean: Over the images.
     """
 
     low: float
     high: float
-    mean: Float[np.ndarray, " channels"]
+    mean: Float[np.ndarray, "height width channels"]
 
 
 def quantize(content: bytes, images: Iterable[UInt8[np.ndarray, "height width 3"]], *, integer_io: bool) -> bytes:
@@ -38,8 +42,11 @@ def quantize(content: bytes, images: Iterable[UInt8[np.ndarray, "height width 3"
 
     Args:
         content: Of a file in float32.
-        images: To calibrate with, of the network's size; at least one.
+        images: To calibrate with, of the network's size.
         integer_io: Input and output are uint8.
+
+    Raises:
+        UserError: There is no image.
     """
     model = flatbuffer.read(content)
     observed = observe(content, images)
@@ -53,18 +60,22 @@ def quantize(content: bytes, images: Iterable[UInt8[np.ndarray, "height width 3"
 
 
 def observe(content: bytes, images: Iterable[UInt8[np.ndarray, "height width 3"]]) -> dict[str, Observed]:
-    """Runs a file on images and tells of its input and of all that it computes, by name."""
+    """Runs a file on images and tells of its input and of all that it computes, by name.
+
+    Raises:
+        UserError: There is no image.
+    """
     recorder = Recorder(content)
-    seen: dict[str, list[Observed]] = {name: [] for name in (recorder.input, *recorder.operators)}
-    for image in images:
+    observed: dict[str, Observed] = {}
+    for number, image in enumerate(images, start=1):
         recorder.run(image)
-        for name, parts in seen.items():
-            values = recorder[name]
-            parts.append(Observed(values.min(), values.max(), values.mean(axis=tuple(range(values.ndim - 1)))))
-    observed = {}
-    for name, parts in seen.items():
-        lows, highs, means = zip(*parts, strict=True)
-        observed[name] = Observed(min(lows), max(highs), np.mean(means, axis=0))
+        for name in (recorder.input, *recorder.operators):
+            (values,) = recorder[name]
+            low, high, mean = observed.get(name, (np.inf, -np.inf, np.zeros_like(values)))
+            mean = mean + (values - mean) / number
+            observed[name] = Observed(min(low, values.min()), max(high, values.max()), mean)
+    if not observed:
+        raise UserError("int8 is calibrated on images, and there is none")
     return observed | {recorder.input: observed[recorder.input]._replace(low=0.0, high=255.0)}
 
 
@@ -72,21 +83,19 @@ def compensate_rounding(model: schema.ModelT, means: Mapping[str, np.ndarray]) -
     """Takes from every bias, in place, what rounding the kernel adds to the mean of the output.
 
     Activations after ReLU6 are far from zero on average, so that the rounding of a kernel of few weights, such as a
-    depthwise one, moves a whole channel (Nagel et al. 2019, section 4.2). At the margin, where a kernel reads zeros, a
-    little too much is taken.
+    depthwise one, moves a whole channel (Nagel et al. 2019, section 4.2).
 
     Args:
         model: A file in float32.
-        means: Of each channel of what the operations read, by the name of the tensor.
+        means: Of what the operations read, over images, by the name of the tensor.
     """
     (graph,) = model.subgraphs
     for operator in graph.operators:
-        if not isinstance(operator.builtinOptions, schema.Conv2DOptionsT | schema.DepthwiseConv2DOptionsT):
+        if not isinstance(operator.builtinOptions, CONVOLUTIONS):
             continue
         read, kernel, bias = (graph.tensors[index] for index in operator.inputs)
-        weights = flatbuffer.floats(model, kernel).reshape(kernel.shape)
-        depthwise = isinstance(operator.builtinOptions, schema.DepthwiseConv2DOptionsT)
-        added = (rounding_error(weights, depthwise) * means[read.name.decode()]).sum(0 if depthwise else 1)
+        error = rounding_error(flatbuffer.floats(model, kernel).reshape(kernel.shape), operator.builtinOptions)
+        added = mean_output(means[read.name.decode()], error, operator.builtinOptions)
         # A tensor of its own: several operations may read the same zeros.
         operator.inputs[2] = len(graph.tensors)
         buffer = flatbuffer.add_buffer(model, (flatbuffer.floats(model, bias) - added).astype(np.float32).tobytes())
@@ -94,17 +103,39 @@ def compensate_rounding(model: schema.ModelT, means: Mapping[str, np.ndarray]) -
         graph.tensors.append(schema.TensorT(bias.shape, bias.type, buffer, name))
 
 
-def rounding_error(weights: np.ndarray, depthwise: bool) -> np.ndarray:
-    """Gives what rounding to integers adds to a kernel, summed over its taps.
+def rounding_error(kernel: Kernel, options: schema.Conv2DOptionsT | schema.DepthwiseConv2DOptionsT) -> Kernel:
+    """Gives what rounding to integers adds to a kernel.
 
     Args:
-        weights: As TFLite stores them: `[out, height, width, in]`; `[1, height, width, channels]` if depthwise.
-        depthwise: Whether they are.
-
-    Returns:
-        `[out, in]`; `[1, channels]` if depthwise.
+        kernel: As TFLite stores it: `[out, height, width, in]`, or `[1, height, width, channels]` of a depthwise one.
+        options: Of its operation.
     """
-    axes = (0, 1, 2) if depthwise else (1, 2, 3)
-    scale = np.abs(weights).max(axes, keepdims=True).astype(np.float64) / LARGEST
+    axes = (0, 1, 2) if isinstance(options, schema.DepthwiseConv2DOptionsT) else (1, 2, 3)
+    scale = np.abs(kernel).max(axes, keepdims=True).astype(np.float64) / LARGEST
     scale[scale == 0] = 1
-    return (np.round(weights / scale) * scale - weights).sum((1, 2))
+    return np.round(kernel / scale) * scale - kernel
+
+
+def mean_output(
+    x: Float[np.ndarray, "height width in"],
+    kernel: Kernel,
+    options: schema.Conv2DOptionsT | schema.DepthwiseConv2DOptionsT,
+) -> Float[np.ndarray, " out"]:
+    """Gives the mean over all pixels of what a convolution without bias makes of an image.
+
+    Args:
+        x: The image.
+        kernel: As in `rounding_error`.
+        options: Of the operation.
+    """
+    stride, size = options.strideH, kernel.shape[1:3]
+    if options.padding == schema.Padding.SAME:
+        pads = [pad_widths(side, taps, stride, "SAME") for side, taps in zip(x.shape, size, strict=False)]
+        x = np.pad(x, (*pads, (0, 0)))
+    height, width = (side - taps + 1 for side, taps in zip(x.shape, size, strict=False))
+    mean = np.zeros(1)
+    for row, column in np.ndindex(*size):
+        tap, seen = kernel[:, row, column], x[row : row + height : stride, column : column + width : stride]
+        depthwise = isinstance(options, schema.DepthwiseConv2DOptionsT)
+        mean = mean + (tap[0] * seen.mean((0, 1)) if depthwise else tap @ seen.mean((0, 1)))
+    return mean

@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+from tensorflow.lite.python import schema_py_generated as schema
+
+from mdepth_jax.errors import UserError
+from mdepth_jax.models.depthwise import pad_widths
+from mdepth_jax.tflite import flatbuffer, integers
+from mdepth_jax.tflite.conversion import convert
+from mdepth_jax.tflite.interpreter import load
+from mdepth_jax.tflite.recorder import Recorder
+from tests.tflite.networks import SIZE, make_network
+
+KINDS = {"conv": schema.Conv2DOptionsT, "depthwise": schema.DepthwiseConv2DOptionsT}
+
+
+def convolve(x, kernel, stride, pads, depthwise):
+    """Pixel by pixel, as TFLite stores kernels."""
+    padded = np.pad(x, (*pads, (0, 0)))
+    height, width = ((side - size) // stride + 1 for side, size in zip(padded.shape, kernel.shape[1:3], strict=False))
+    y = np.zeros((height, width, kernel.shape[3 if depthwise else 0]))
+    for row, column in np.ndindex(height, width):
+        patch = padded[row * stride :, column * stride :][: kernel.shape[1], : kernel.shape[2]]
+        y[row, column] = (patch * kernel[0]).sum((0, 1)) if depthwise else (patch * kernel).sum((1, 2, 3))
+    return y
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("sides", "size", "stride", "padding"),
+    [((5, 7), 3, 2, "SAME"), ((4, 6), 5, 1, "SAME"), ((6, 8), 3, 2, "VALID"), ((1, 1), 3, 1, "SAME")],
+)
+def test_mean_of_the_output_of_a_convolution(kind, sides, size, stride, padding):
+    random, depthwise = np.random.default_rng(0), kind == "depthwise"
+    x = random.normal(size=(*sides, 3))
+    kernel = random.normal(size=(1, size, size, 3) if depthwise else (4, size, size, 3))
+    options = KINDS[kind](padding=getattr(schema.Padding, padding), strideH=stride, strideW=stride)
+    pads = [pad_widths(side, size, stride, "SAME") if padding == "SAME" else (0, 0) for side in sides]
+    expected = convolve(x, kernel, stride, pads, depthwise).mean((0, 1))
+    np.testing.assert_allclose(integers.mean_output(x, kernel, options), expected, rtol=1e-12)
+
+
+def test_rounding_of_a_kernel():
+    kernel = np.zeros((2, 1, 1, 3), np.float32)
+    kernel[0, 0, 0] = 254, 1.2, -0.8  # a scale of 2; the other channel is all zeros
+    expected = np.zeros_like(kernel)
+    expected[0, 0, 0] = 0, 0.8, 0.8
+    np.testing.assert_allclose(integers.rounding_error(kernel, KINDS["conv"]()), expected, atol=1e-6)
+    across = kernel.reshape(1, 2, 1, 3)
+    np.testing.assert_allclose(integers.rounding_error(across, KINDS["depthwise"]()), np.zeros_like(across), atol=1e-6)
+
+
+def kernels(content):
+    """The convolutions of a file: options, values of the kernel and its scales."""
+    model = flatbuffer.read(content)
+    (graph,) = model.subgraphs
+    for operator in graph.operators:
+        if isinstance(operator.builtinOptions, integers.CONVOLUTIONS):
+            kernel = graph.tensors[operator.inputs[1]]
+            kind = np.float32 if kernel.type == schema.TensorType.FLOAT32 else np.int8
+            values = np.frombuffer(bytes(model.buffers[kernel.buffer].data), kind).reshape(kernel.shape)
+            yield operator.builtinOptions, values, kernel.quantization
+
+
+def test_kernels_of_a_file_are_rounded_as_foretold(content, images):
+    """TensorFlow's quantiser does what `rounding_error` says, but for ties of its single precision."""
+    rounded = kernels(integers.quantize(content, images[:1], integer_io=False))
+    pairs = list(zip(kernels(content), rounded, strict=True))
+    assert len(pairs) == 20 + 13 + 1 + 4 * 2
+    for (options, before, _), (_, whole, about) in pairs:
+        others = [axis for axis in range(4) if axis != about.quantizedDimension]
+        scale = np.expand_dims(about.scale, others)
+        wrong = np.abs(whole * scale - before - integers.rounding_error(before, options)) > 1e-3 * scale
+        assert wrong.mean() < 1e-3
+
+
+def test_ranges_and_means_are_those_of_all_images(content, images):
+    recorder, values = Recorder(content), []
+    for image in images:
+        recorder.run(image)
+        values.append({name: recorder[name][0] for name in (recorder.input, *recorder.operators)})
+    observed = integers.observe(content, images)
+    assert observed.keys() == values[0].keys()
+    for name, seen in observed.items():
+        stacked = np.stack([each[name] for each in values])
+        np.testing.assert_allclose(seen.mean, stacked.mean(0), rtol=1e-6, atol=1e-6)
+        if name != recorder.input:
+            assert (seen.low, seen.high) == (stacked.min(), stacked.max())
+
+
+def test_a_pictures_bytes_are_the_input(content, images):
+    """Also where the images of the calibration are neither black nor white."""
+    pale = [image // 2 + 60 for image in images[:2]]
+    (given,) = load(model_content=integers.quantize(content, pale, integer_io=True)).get_input_details()
+    assert (given["dtype"], given["quantization"]) == (np.uint8, (1.0, 0))
+
+
+def test_a_sum_reads_what_has_its_own_scale(images):
+    """TensorFlow's calibrator would give it that of the sum, which overwrites it."""
+    content = convert(make_network(), *SIZE)
+    observed, operators = integers.observe(content, images), Recorder(content).operators
+    interpreter = load(model_content=integers.quantize(content, images, integer_io=False))
+    scales = {detail["name"]: detail["quantization"][0] for detail in interpreter.get_tensor_details()}
+    read = {name for result, names in operators.items() if result.endswith("add") for name in names}
+    projections = [name for name in read if "project/" in name]
+    assert projections
+    for name in projections:
+        assert scales[name] == pytest.approx((observed[name].high - observed[name].low) / 255, rel=1e-3)
+
+
+def test_rounding_does_not_move_the_mean_of_a_channel(images, monkeypatch):
+    """Of the first depthwise convolution, where it reads what is far from zero, as in trained networks."""
+    network = make_network()
+    network.encoder.stem.norm.bias[...] += 3
+    content = convert(network, *SIZE)
+
+    def moved():
+        files = [Recorder(kind) for kind in (content, integers.quantize(content, images, integer_io=False))]
+        (name,) = (name for name in files[0].operators if "encoder/blocks/0/depthwise" in name)
+        total = 0.0
+        for image in images:
+            for file in files:
+                file.run(image)
+            total = total + (files[1][name] - files[0][name]).mean((0, 1, 2))
+        return np.abs(total).mean() / len(images)
+
+    compensated = moved()
+    monkeypatch.setattr(integers, "compensate_rounding", lambda model, means: None)
+    assert compensated < 0.1 * moved()
+
+
+def test_no_image_to_calibrate_with(content):
+    with pytest.raises(UserError, match="int8 is calibrated on images, and there is none"):
+        integers.quantize(content, [], integer_io=False)

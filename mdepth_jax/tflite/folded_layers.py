@@ -12,8 +12,6 @@ from jaxtyping import Array, Float
 from mdepth_jax.models.depthwise import Padding, pad_widths, phase_folds
 from mdepth_jax.models.layers import Activation, Conv, DepthwiseConv
 
-PACKED = 16  # pixels side by side that a `PackedConv` reads at once
-
 
 class Affine(NamedTuple):
     """A convolution's arrays.
@@ -72,28 +70,6 @@ class FoldedConv(nnx.Module):
             )
             y = y + self.bias[...][None, None, None]
             return y if self.activation is None else self.activation(y)
-
-
-class PackedConv(nnx.Module):
-    """1x1 convolution to one channel, of 16 pixels side by side at once: their channels count as those of one pixel.
-
-    XNNPACK computes 16 channels in less time than one, though 15 of 16 weights are zero.
-
-    Args:
-        arrays: Kernel and bias.
-        source: The layer that it stands for.
-        name: See `FoldedConv`.
-    """
-
-    def __init__(self, arrays: Affine, source: FoldedConv, name: str):
-        kernel = np.kron(np.eye(PACKED), arrays.kernel[0, 0])[np.newaxis, np.newaxis]
-        self.conv = FoldedConv(Affine(kernel, np.tile(arrays.bias, PACKED)), source, None, name)
-
-    def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch height width 1"]:
-        """Applies the layer; the width is a multiple of 16."""
-        batch, height, width, channels = x.shape
-        y = self.conv(x.reshape(batch, height, width // PACKED, channels * PACKED))
-        return y.reshape(batch, height, width, 1)
 
 
 class Activate(nnx.Module):

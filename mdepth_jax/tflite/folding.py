@@ -22,7 +22,6 @@ from mdepth_jax.tflite.folded_layers import (
     Activate,
     Affine,
     FoldedConv,
-    PackedConv,
     UpsamplingConv,
     split_hard_swish,
 )
@@ -66,7 +65,7 @@ class FoldedNet(nnx.Module):
         fold_layers(self)
         stem = self.encoder.stem
         stem.set(Affine(stem.arrays.kernel / np.array(deviation)[:, np.newaxis], stem.arrays.bias))
-        passed: list[FoldedConv | PackedConv | Activate] = [Activate() for _ in self.encoder.widths]
+        passed: list[FoldedConv | Activate] = [Activate() for _ in self.encoder.widths]
         if isinstance(self.decoder, FBNetDecoder):
             passed = read_apart(self.decoder, self.encoder.widths[-1])
         self.passed = nnx.List(passed)
@@ -114,7 +113,7 @@ def fold_layer(layer: ConvNorm | Conv, name: str) -> FoldedConv | UpsamplingConv
     return MixedConv(parts)
 
 
-def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | PackedConv | Activate]:
+def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | Activate]:
     """Lets the 1x1 convolutions of a decoder read features and skip apart, in place, and add what they give.
 
     Features are read together with the linear 1x1 convolution before, and before their rows are interleaved. Nothing
@@ -129,7 +128,7 @@ def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | PackedConv | 
     """
     blocks = [*decoder.blocks] if decoder.last is None else [*decoder.blocks, decoder.last]
     readers = [*(block.expand for block in blocks), decoder.predict]
-    passed: list[FoldedConv | PackedConv | Activate] = [Activate() for _ in range(len(decoder.fusions) + 1)]
+    passed: list[FoldedConv | Activate] = [Activate() for _ in range(len(decoder.fusions) + 1)]
     fusions = list(decoder.fusions)
     for number, reader in enumerate(readers):
         if reader is None or (decoder.fusion == "add" and reader is not decoder.predict):
@@ -146,9 +145,7 @@ def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | PackedConv | 
             passed[-1] = FoldedConv(first, reader, None, f"{reader.name}/head")
         if number < len(fusions):
             of_skip = kernel if decoder.fusion == "add" else kernel[:, :, width:]
-            arrays, name = Affine(of_skip, np.zeros_like(bias)), f"{reader.name}/skip"
-            packs = reader is decoder.predict
-            skip = PackedConv(arrays, reader, name) if packs else FoldedConv(arrays, reader, None, name)
+            skip = FoldedConv(Affine(of_skip, np.zeros_like(bias)), reader, None, f"{reader.name}/skip")
             passed[len(fusions) - 1 - number], fusions[number] = skip, "add"
         if reader is decoder.predict:
             decoder.predict = Activate()

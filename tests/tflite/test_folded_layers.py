@@ -3,10 +3,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from mdepth_jax.models.layers import Conv, DepthwiseConv
-from mdepth_jax.tflite.folded_layers import Affine, PackedConv, UpsamplingConv, split_hard_swish, split_rows
-from mdepth_jax.tflite.folding import fold_layer
-from tests.tflite.networks import draw, pointwise
+from mdepth_jax.models.layers import DepthwiseConv
+from mdepth_jax.tflite.folded_layers import Affine, UpsamplingConv, split_hard_swish, split_rows
+from tests.tflite.networks import draw
 
 
 def depthwise_loops(x, kernel):
@@ -41,11 +40,3 @@ def test_rows_are_interleaved(width):
 def test_hard_swish_in_parts():
     x = jnp.linspace(-5, 5, 101, dtype=jnp.float32)
     np.testing.assert_allclose(split_hard_swish(x), nnx.hard_swish(x), rtol=1e-6, atol=1e-7)
-
-
-def test_pixels_are_packed():
-    x, kernel, bias = draw((2, 3, 32, 5), (1, 1, 5, 1), 1)
-    arrays = Affine(kernel, bias)
-    source = fold_layer(Conv(5, 1, rngs=nnx.Rngs(0)), "")
-    depth = PackedConv(arrays, source, "")(jnp.asarray(x, jnp.float32))
-    np.testing.assert_allclose(depth, pointwise(x, arrays), rtol=1e-5, atol=1e-5)

@@ -51,6 +51,13 @@ def test_swish_and_squeeze_excite(kind, swish, images, tmp_path):
     check(kind, compare(expected, depth_of(content, images, tmp_path)))
 
 
+def test_the_fbnet_decoder_in_integers(images, tmp_path):
+    model = make_network(encoder="mobilenet_v1")
+    content = convert(model, *SIZE, "int8", images)
+    assert count_partitions(load(model_content=content)) == 1
+    check("int8", compare(predict(model, images), depth_of(content, images, tmp_path)))
+
+
 def test_hard_swish_in_integers_is_one_part(images):
     model = make_network(encoder="mobilenet_v3_large")
     content = convert(model, *SIZE, "int8", images[:1])

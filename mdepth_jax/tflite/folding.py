@@ -18,13 +18,7 @@ from mdepth_jax.models.blocks import BiasedHead
 from mdepth_jax.models.decoders import FBNetDecoder
 from mdepth_jax.models.depth_net import PREPROCESSING
 from mdepth_jax.models.layers import BatchNorm, Conv, ConvNorm, DepthwiseConv, MixedConv
-from mdepth_jax.tflite.folded_layers import (
-    Activate,
-    Affine,
-    FoldedConv,
-    UpsamplingConv,
-    split_hard_swish,
-)
+from mdepth_jax.tflite.folded_layers import Activate, Affine, FoldedConv, UpsamplingConv, split_hard_swish
 
 
 def fold_batch_norm(conv: Affine, gain: np.ndarray, offset: np.ndarray) -> Affine:

@@ -6,6 +6,7 @@ import numpy as np
 from flax import nnx
 
 from mdepth_jax.models import DepthNet, build_model, default_config
+from mdepth_jax.models.depthwise import pad_widths
 
 SIZE = 64, 96
 
@@ -45,3 +46,16 @@ def draw(*shapes):
 
 def pointwise(x, arrays):
     return x @ arrays.kernel[0, 0] + arrays.bias
+
+
+def convolve(x, kernel, stride=1, padding="SAME"):
+    """Of one image, pixel by pixel; a kernel `[size, size, 1, channels]` channel by channel."""
+    size, _, inputs, _ = kernel.shape
+    if padding == "SAME":
+        x = np.pad(x, (*(pad_widths(side, size, stride, "SAME") for side in x.shape[:2]), (0, 0)))
+    height, width = ((side - size) // stride + 1 for side in x.shape[:2])
+    y = np.zeros((height, width, kernel.shape[3]))
+    for row, column in np.ndindex(height, width):
+        patch = x[row * stride : row * stride + size, column * stride : column * stride + size]
+        y[row, column] = np.einsum("ijc,ijco->o" if inputs == x.shape[2] else "ijo,ijzo->o", patch, kernel)
+    return y

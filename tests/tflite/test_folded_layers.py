@@ -5,26 +5,16 @@ from flax import nnx
 
 from mdepth_jax.models.layers import DepthwiseConv
 from mdepth_jax.tflite.folded_layers import Affine, UpsamplingConv, split_hard_swish, split_rows
-from tests.tflite.networks import draw
-
-
-def depthwise_loops(x, kernel):
-    """Of one image `[height, width, channels]`, zeros around it, pixel by pixel."""
-    size = kernel.shape[0]
-    padded = np.pad(x, ((size // 2, size // 2), (size // 2, size // 2), (0, 0)))
-    y = np.zeros_like(x)
-    for row, column in np.ndindex(x.shape[:2]):
-        y[row, column] = (padded[row : row + size, column : column + size] * kernel[:, :, 0]).sum((0, 1))
-    return y
+from tests.tflite.networks import convolve, draw
 
 
 @pytest.mark.parametrize("size", [3, 5])
 def test_rows_equal_up_sampling_and_one_large_kernel(size):
     x, kernel = draw((3, 4, 2), (size, size, 1, 2))
-    expected = depthwise_loops(x.repeat(2, 0).repeat(2, 1), kernel)
+    expected = convolve(x.repeat(2, 0).repeat(2, 1), kernel)
     for a, row in enumerate(split_rows(kernel)):
         assert row.shape == (3, 3, 1, 4)
-        columns = np.split(depthwise_loops(np.concatenate([x, x], -1), row), 2, axis=-1)
+        columns = np.split(convolve(np.concatenate([x, x], -1), row), 2, axis=-1)
         for b, column in enumerate(columns):
             np.testing.assert_allclose(column, expected[a::2, b::2], rtol=1e-12, atol=1e-12)
 
@@ -33,7 +23,7 @@ def test_rows_equal_up_sampling_and_one_large_kernel(size):
 def test_rows_are_interleaved(width):
     x, kernel, bias = draw((2, 3, width, 2), (5, 5, 1, 2), 2)
     layer = UpsamplingConv(Affine(kernel, bias), DepthwiseConv(2, 5, upsample=True, rngs=nnx.Rngs(0)), nnx.relu, "")
-    expected = [np.maximum(depthwise_loops(image.repeat(2, 0).repeat(2, 1), kernel) + bias, 0) for image in x]
+    expected = [np.maximum(convolve(image.repeat(2, 0).repeat(2, 1), kernel) + bias, 0) for image in x]
     np.testing.assert_allclose(layer(jnp.asarray(x, jnp.float32)), expected, rtol=1e-5, atol=1e-5)
 
 

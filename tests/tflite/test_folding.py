@@ -6,10 +6,7 @@ from flax import nnx
 
 from mdepth_jax.models.decoders import FBNetDecoder
 from mdepth_jax.models.layers import BatchNorm
-from mdepth_jax.tflite.folded_layers import (
-    Activate,
-    Affine,
-)
+from mdepth_jax.tflite.folded_layers import Activate, Affine
 from mdepth_jax.tflite.folding import (
     FoldedNet,
     fold_batch_norm,

@@ -3,25 +3,13 @@ import pytest
 from tensorflow.lite.python import schema_py_generated as schema
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.models.depthwise import pad_widths
 from mdepth_jax.tflite import flatbuffer, integers
 from mdepth_jax.tflite.conversion import convert
 from mdepth_jax.tflite.interpreter import load
 from mdepth_jax.tflite.recorder import Recorder
-from tests.tflite.networks import SIZE, make_network
+from tests.tflite.networks import SIZE, convolve, make_network
 
 KINDS = {"conv": schema.Conv2DOptionsT, "depthwise": schema.DepthwiseConv2DOptionsT}
-
-
-def convolve(x, kernel, stride, pads, depthwise):
-    """Pixel by pixel, as TFLite stores kernels."""
-    padded = np.pad(x, (*pads, (0, 0)))
-    height, width = ((side - size) // stride + 1 for side, size in zip(padded.shape, kernel.shape[1:3], strict=False))
-    y = np.zeros((height, width, kernel.shape[3 if depthwise else 0]))
-    for row, column in np.ndindex(height, width):
-        patch = padded[row * stride :, column * stride :][: kernel.shape[1], : kernel.shape[2]]
-        y[row, column] = (patch * kernel[0]).sum((0, 1)) if depthwise else (patch * kernel).sum((1, 2, 3))
-    return y
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -34,9 +22,9 @@ def test_mean_of_the_output_of_a_convolution(kind, sides, size, stride, padding)
     x = random.normal(size=(*sides, 3))
     kernel = random.normal(size=(1, size, size, 3) if depthwise else (4, size, size, 3))
     options = KINDS[kind](padding=getattr(schema.Padding, padding), strideH=stride, strideW=stride)
-    pads = [pad_widths(side, size, stride, "SAME") if padding == "SAME" else (0, 0) for side in sides]
-    expected = convolve(x, kernel, stride, pads, depthwise).mean((0, 1))
-    np.testing.assert_allclose(integers.mean_output(x, kernel, options), expected, rtol=1e-12)
+    axes = (1, 2, 0, 3) if depthwise else (1, 2, 3, 0)
+    expected = convolve(x, kernel.transpose(axes), stride, padding)
+    np.testing.assert_allclose(integers.mean_output(x, kernel, options), expected.mean((0, 1)), rtol=1e-12)
 
 
 def test_rounding_of_a_kernel():

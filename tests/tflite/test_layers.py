@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.models.depthwise import pad_widths
 from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.latency import Layer, read_table
 from mdepth_jax.pruning.latency import layers as layers_of
@@ -12,18 +11,7 @@ from mdepth_jax.tflite import layers, timing
 from mdepth_jax.tflite.flatbuffer import count_operators
 from mdepth_jax.tflite.interpreter import load
 from mdepth_jax.tflite.timing import count_contents
-from tests.tflite.networks import SIZE
-
-
-def convolve(x, kernel, stride):
-    """Pixel by pixel; a kernel `[size, size, 1, channels]` channel by channel."""
-    size, _, inputs, _ = kernel.shape
-    padded = np.pad(x, (*(pad_widths(side, size, stride, "SAME") for side in x.shape[:2]), (0, 0)))
-    y = np.zeros((x.shape[0] // stride, x.shape[1] // stride, kernel.shape[3]))
-    for row, column in np.ndindex(y.shape[:2]):
-        patch = padded[row * stride : row * stride + size, column * stride : column * stride + size]
-        y[row, column] = np.einsum("ijc,ijco->o" if inputs == x.shape[2] else "ijo,ijzo->o", patch, kernel)
-    return y
+from tests.tflite.networks import SIZE, convolve
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,11 @@ import tabulate
 
 from mdepth_jax import cli
 from mdepth_jax.data import pipeline
-from mdepth_jax.data.scenes import Scenes
+from mdepth_jax.data.sources.scenes import Scenes
 from mdepth_jax.models import load_weights
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment
-from mdepth_jax.training.benchmark import Row, benchmark_balancers, benchmark_convolutions, benchmark_encoders, timed
+from mdepth_jax.training.step_timing import Row, benchmark_balancers, benchmark_convolutions, benchmark_encoders, timed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,7 +111,8 @@ def on_layers(args: argparse.Namespace) -> tuple[str, list[Row]]:
     """Measures the layers of a run's network; gives the setting and the row of the whole."""
     model, _, about = load_weights(args.model)
     data = configuration.of_weights(about, args.model).data
-    from mdepth_jax.tflite import layers, phone, timing
+    from mdepth_jax.pruning import layer_timing
+    from mdepth_jax.tflite import phone, timing
 
     if args.device == "adb":
         device = phone.connected_phone()
@@ -122,7 +123,7 @@ def on_layers(args: argparse.Namespace) -> tuple[str, list[Row]]:
     setting, time_files = f"{device}, {args.threads} threads", partial(time_files, threads=args.threads)
     size = args.height or data.height, args.width or data.width
     try:
-        return setting, [layers.measure_network(model, *size, args.output, setting, time_files)]
+        return setting, [layer_timing.measure_network(model, *size, args.output, setting, time_files)]
     except KeyboardInterrupt:
         return f"Stopped; what was measured is in {args.output}. To go on: {environment.command()}", []
 

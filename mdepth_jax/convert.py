@@ -20,22 +20,23 @@ import tabulate
 from ml_collections import ConfigDict
 
 from mdepth_jax import cli
-from mdepth_jax.data.sources import open_source
+from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
+from mdepth_jax.export import calibration, verification
+from mdepth_jax.export.calibration import Images
+from mdepth_jax.export.metadata import describe, unfinished
+from mdepth_jax.export.model_card import Timing, card
+from mdepth_jax.export.proof import examine_layers, prove, worst
 from mdepth_jax.files import write_whole
 from mdepth_jax.models import load_weights
-from mdepth_jax.proof import examine_layers, prove, worst
-from mdepth_jax.tflite import calibration, quantization, verification
-from mdepth_jax.tflite.calibration import Images
-from mdepth_jax.tflite.card import Timing, card
+from mdepth_jax.tflite import quantization
 from mdepth_jax.tflite.conversion import check_size, convert
-from mdepth_jax.tflite.export import describe, unfinished
 from mdepth_jax.tflite.flatbuffer import add_metadata
 from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.tflite.quantization import LayerReport
 from mdepth_jax.tflite.timing import benchmark_files, describe_setting
 from mdepth_jax.training import config as configuration
-from mdepth_jax.training.report import describe_network
+from mdepth_jax.training.summary import describe_network
 
 CALIBRATION_IMAGES, COMPARED_IMAGES, TIMED_ROUNDS = 100, 32, 3
 

@@ -19,14 +19,15 @@ from ml_collections import ConfigDict
 from mdepth_jax import cli
 from mdepth_jax.data import loading
 from mdepth_jax.data.crops import CROPS
-from mdepth_jax.data.sources import Maps, open_source
+from mdepth_jax.data.sources.maps import Maps
+from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
-from mdepth_jax.measurement import measure
+from mdepth_jax.inference.scoring import measure
 from mdepth_jax.models import DepthNet, load_weights
 from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training.evaluation import Evaluation
-from mdepth_jax.training.report import describe_evaluation
+from mdepth_jax.training.summary import describe_evaluation
 
 
 def main(argv: Sequence[str] | None = None) -> int:

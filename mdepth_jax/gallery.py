@@ -15,14 +15,21 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from mdepth_jax import cli, plots, prediction
+from mdepth_jax import cli, plots
 from mdepth_jax.data.images import read_image, resize_map
-from mdepth_jax.data.inputs import find_inputs
-from mdepth_jax.data.sources import open_source
+from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.data.types import Source
 from mdepth_jax.errors import UserError
+from mdepth_jax.inference.inputs import find_inputs
+from mdepth_jax.inference.predictor import (
+    Picture,
+    Predictor,
+    in_threads,
+    load_predictor,
+    make_picture,
+    predict_in_batches,
+)
 from mdepth_jax.plots import Failure
-from mdepth_jax.prediction import Picture, Predictor
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,9 +72,9 @@ def draw_photographs(args: argparse.Namespace) -> None:
     images = {name: read_image(path) for name, path in find_inputs(args.inputs).items()}
     columns = {}
     for path in args.models:
-        predictor = prediction.load_predictor(path)
-        pictures = [prediction.make_picture(name, image, predictor, keep=False) for name, image in images.items()]
-        predicted = prediction.predict_in_batches(predictor, pictures)
+        predictor = load_predictor(path)
+        pictures = [make_picture(name, image, predictor, keep=False) for name, image in images.items()]
+        predicted = predict_in_batches(predictor, pictures)
         columns[str(path)] = [resize_map(depth, *picture.size) for picture, depth in predicted]
     plots.save_comparison(args.output, list(images.values()), columns)
 
@@ -79,7 +86,7 @@ def draw_failures(args: argparse.Namespace) -> None:
         UserError: No pair is ordered wrongly, or there are none.
     """
     source = open_source(args.pairs, args.split, root=args.images)
-    predictor = prediction.load_predictor(args.model)
+    predictor = load_predictor(args.model)
     failures = heapq.nlargest(args.count, find_failures(predictor, source), key=lambda failure: failure.error)
     if not failures:
         raise UserError(f"{args.pairs}: no pair is ordered wrongly, so there is nothing to draw")
@@ -93,10 +100,10 @@ def find_failures(predictor: Predictor, source: Source) -> Iterator[Failure]:
     def read(index: int) -> Picture:
         example = source[index]
         pairs[index] = example["points"], example["relation"]
-        return prediction.make_picture(str(index), example["image"], predictor, keep=False)
+        return make_picture(str(index), example["image"], predictor, keep=False)
 
-    pictures = prediction.in_threads(read, range(len(source)))
-    for index, (picture, depth) in enumerate(prediction.predict_in_batches(predictor, pictures)):
+    pictures = in_threads(read, range(len(source)))
+    for index, (picture, depth) in enumerate(predict_in_batches(predictor, pictures)):
         failure = worst_pair(index, resize_map(depth, *picture.size), *pairs.pop(index))
         if failure:
             yield failure

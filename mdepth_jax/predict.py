@@ -17,14 +17,22 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mdepth_jax import cli, prediction
+from mdepth_jax import cli
 from mdepth_jax.data.images import read_image, resize_map
-from mdepth_jax.data.inputs import find_inputs
-from mdepth_jax.data.video import VIDEO_SUFFIXES, VideoWriter, open_video
-from mdepth_jax.depth_files import KINDS, DepthWriter, Range
 from mdepth_jax.errors import UserError
+from mdepth_jax.inference.depth_files import KINDS, DepthWriter, Range
+from mdepth_jax.inference.inputs import find_inputs
+from mdepth_jax.inference.predictor import (
+    Picture,
+    Predictor,
+    RunningLimits,
+    in_threads,
+    load_predictor,
+    make_picture,
+    predict_in_batches,
+)
+from mdepth_jax.inference.video import VIDEO_SUFFIXES, VideoWriter, open_video
 from mdepth_jax.plots import depth_limits
-from mdepth_jax.prediction import Picture, Predictor, RunningLimits
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     inputs = find_inputs(args.inputs)
     videos = {name: path for name, path in inputs.items() if path.suffix.lower() in VIDEO_SUFFIXES}
     images = {name: path for name, path in inputs.items() if name not in videos}
-    predictor = prediction.load_predictor(args.model, height=args.height, width=args.width, batch_size=args.batch_size)
+    predictor = load_predictor(args.model, height=args.height, width=args.width, batch_size=args.batch_size)
     kinds = [kind for kind in KINDS if getattr(args, kind)] or ["color"]
     writer = DepthWriter(args.output, kinds, predictor.meaning, predictor.log, args.scale, args.offset, args.fov or 0.0)
     check_output(args, writer, inputs)
@@ -107,16 +115,14 @@ def predict_images(
     def read(item: tuple[str, Path]) -> Picture | None:
         name, path = item
         try:
-            return prediction.make_picture(name, read_image(path), predictor, keep=writer.needs_image)
+            return make_picture(name, read_image(path), predictor, keep=writer.needs_image)
         except UserError as error:
             failures[name] = error
             return None
 
-    results = tqdm(prediction.in_threads(read, images.items()), total=len(images), unit="image", disable=None)
+    results = tqdm(in_threads(read, images.items()), total=len(images), unit="image", disable=None)
     pictures = (picture for picture in results if picture is not None)
-    yield from prediction.in_threads(
-        lambda pair: writer.write(*pair), prediction.predict_in_batches(predictor, pictures)
-    )
+    yield from in_threads(lambda pair: writer.write(*pair), predict_in_batches(predictor, pictures))
 
 
 def predict_video(predictor: Predictor, writer: DepthWriter, name: str, path: Path) -> Iterator[Range]:
@@ -124,13 +130,12 @@ def predict_video(predictor: Predictor, writer: DepthWriter, name: str, path: Pa
     video = open_video(path)
     frames = enumerate(tqdm(video.frames, total=video.length, unit="frame", desc=name, disable=None))
     pictures = (
-        prediction.make_picture(f"{name}/{number:06d}", frame, predictor, keep=writer.needs_image)
-        for number, frame in frames
+        make_picture(f"{name}/{number:06d}", frame, predictor, keep=writer.needs_image) for number, frame in frames
     )
     limits = RunningLimits()
     with contextlib.ExitStack() as stack:
         videos: dict[str, VideoWriter] = {}
-        for picture, depth in prediction.predict_in_batches(predictor, pictures):
+        for picture, depth in predict_in_batches(predictor, pictures):
             values = resize_map(depth, *picture.size)
             for kind, frame in writer.paint(picture, values, limits.update(depth_limits(depth))).items():
                 if kind not in videos:

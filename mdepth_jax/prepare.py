@@ -19,41 +19,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from mdepth_jax import cli, licences
-from mdepth_jax.data.pairs import ImagePairs, write_pairs
+from mdepth_jax.data.builders.scenes import write_scenes
 from mdepth_jax.errors import UserError
 
 _DATASETS = ("pairs", "folder", "diw", "nyuv2", "redweb", "mannequin")
-_SCENE_SIZE = (240, 320)
 _MIN_RATIO = 1.1
-
-
-def write_scenes(output: Path, count: int) -> None:
-    """Writes embedded scenes as a folder of pairs: an example of the format.
-
-    Args:
-        output: The folder; made if needed.
-        count: Scenes of each split, one pair each; depth maps in millimetres, at most 65535.
-    """
-    from mdepth_jax.data.scenes import Scenes
-
-    for folder in ("images", "depth"):
-        (output / folder).mkdir(parents=True)
-    for split in ("train", "test"):
-        entries = []
-        scenes = Scenes(count, *_SCENE_SIZE, split=split)
-        for index in range(count):
-            example = scenes[index]
-            name = f"{split}_{index:05d}.png"
-            Image.fromarray(example["image"]).save(output / "images" / name)
-            millimetres = np.clip(np.round(example["depth"] * 1000), 0, 65535).astype(np.uint16)
-            Image.fromarray(millimetres).save(output / "depth" / name)
-            entries.append(ImagePairs(f"images/{name}", example["points"], example["relation"], _SCENE_SIZE, 0))
-        write_pairs(output / f"pairs_{split}.csv", entries)
-        print(f"{split}: {count} images in {output}")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -111,8 +82,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _write_records(flags: argparse.Namespace) -> None:
-    from mdepth_jax.data.frames import PairDrawing
-    from mdepth_jax.data.preparation import write_records  # TFDS takes seconds to import
+    from mdepth_jax.data.builders.frames import PairDrawing
+    from mdepth_jax.data.builders.write import write_records  # TFDS takes seconds to import
 
     drawing = PairDrawing(flags.pairs_per_image, flags.min_ratio, flags.seed) if flags.pairs_per_image else None
     write_records(

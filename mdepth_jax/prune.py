@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mdepth_jax import cli
-from mdepth_jax.pruning import opening, report
+from mdepth_jax.pruning import setup, summary
 from mdepth_jax.pruning.netadapt import Settings
 from mdepth_jax.pruning.search import Subject
 from mdepth_jax.training import environment
@@ -31,11 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     subject = open_flags(args, overrides)
     flags = {key: str(value) for key, value in vars(args).items()}
     if args.one_shot:
-        print(opening.cut_at_once(subject, args.workdir, flags))
+        print(setup.cut_at_once(subject, args.workdir, flags))
         return 0
-    search = opening.make_search(subject, args.workdir, flags)
+    search = setup.make_search(subject, args.workdir, flags)
     finished = search.run()
-    text = report.write(search)
+    text = summary.write(search)
     if finished:
         print(text)
     else:
@@ -93,7 +93,7 @@ def open_flags(args: argparse.Namespace, overrides: dict[str, Any]) -> Subject:
     """Opens what the flags name.
 
     Raises:
-        UserError: As `opening.open_run`.
+        UserError: As `setup.open_run`.
     """
     targets = {"params": args.target_params, "macs": args.target_macs, "latency_ms": args.target_latency_ms}
     resource, target = next((name, amount) for name, amount in targets.items() if amount is not None)
@@ -105,7 +105,7 @@ def open_flags(args: argparse.Namespace, overrides: dict[str, Any]) -> Subject:
         learning_rate=args.learning_rate,
         evaluation_batches=args.evaluation_batches,
     )
-    return opening.open_run(args.model, overrides, resource, settings, args.latency_table)
+    return setup.open_run(args.model, overrides, resource, settings, args.latency_table)
 
 
 def _literal(value: str) -> Any:

@@ -17,19 +17,20 @@ from typing import Any
 
 import tabulate
 
-from mdepth_jax import cli, plots, study
+from mdepth_jax import cli, plots
+from mdepth_jax.paper import comparison
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the report, prints the tables; returns the exit status."""
     args = parse(argv)
-    runs = [study.read_run(directory) for directory in args.runs]
-    tables = {title: study.as_rows(lines) for title, lines in study.make_tables(runs).items()}
+    runs = [comparison.read_run(directory) for directory in args.runs]
+    tables = {title: comparison.as_rows(lines) for title, lines in comparison.make_tables(runs).items()}
     args.output.mkdir(parents=True, exist_ok=True)
     text = markdown(tables)
     (args.output / "tables.md").write_text(text)
     write_csv(args.output / "tables.csv", tables)
-    plots.save_tradeoff(args.output / "figure1.png", study.tradeoff(runs))
+    plots.save_tradeoff(args.output / "figure1.png", comparison.tradeoff(runs))
     plots.save_weights(
         args.output / "weights.png", {f"{run.directory.name}, seed {run.config.seed}": run.records for run in runs}
     )

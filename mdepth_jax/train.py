@@ -23,13 +23,13 @@ from mdepth_jax import cli
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, load_pretrained, load_weights, start_from
-from mdepth_jax.teaching import open_teacher
 from mdepth_jax.training import config as configuration
-from mdepth_jax.training import environment, hosts, report, stages
+from mdepth_jax.training import environment, hosts, stages, summary
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import make_objective
 from mdepth_jax.training.provenance import lineage
+from mdepth_jax.training.teacher import open_teacher
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
@@ -76,7 +76,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
         elif result.evaluation is None and (workdir / "report.md").exists():
             print(f"{workdir} was finished before; see {workdir / 'report.md'}")
         else:
-            print(report.write(workdir, config, result, network, time.monotonic() - start, trainer.earlier))
+            print(summary.write(workdir, config, result, network, time.monotonic() - start, trainer.earlier))
     hosts.wait_for_all(str(workdir))
     return result.finished
 
@@ -123,7 +123,7 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
         earlier = lineage(start_from(model, pathlib.Path(config.model.start)))
     elif config.model.pretrained:
         load_pretrained(model, config.model.pretrained)
-    network = report.describe_network(model, config.data.height, config.data.width)
+    network = summary.describe_network(model, config.data.height, config.data.width)
     has_adversary = "holistic" in objective.terms
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1)) if has_adversary else None
     trainer = Trainer(config, workdir, model, objective, data, open_teacher(config), adversary, earlier)

@@ -7,9 +7,10 @@ import shutil
 import jax
 import pytest
 
-from mdepth_jax import paper, prepare, train
+from mdepth_jax import prepare, train
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.models import depthwise, layers
+from mdepth_jax.paper import figures
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training import stages
 from mdepth_jax.training.stages import load_file
@@ -129,7 +130,7 @@ def check_records(name, config, result):
 
 
 def test_every_row_of_the_paper_is_a_configuration():
-    for row in paper.ROWS:
+    for row in figures.ROWS:
         config = load_file(CONFIGS / "ablations.py", row)
         assert config.name == row
         for run in stages.runs(config, pathlib.Path("runs")).values():

@@ -7,8 +7,8 @@ import pytest
 from mdepth_jax import convert, evaluate, prepare
 from mdepth_jax.data.images import read_image
 from mdepth_jax.errors import UserError
+from mdepth_jax.export import verification
 from mdepth_jax.models import TEACHERS, save_weights
-from mdepth_jax.tflite import verification
 from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.training.config import overlay
 from tests.tflite.networks import make_network

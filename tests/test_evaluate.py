@@ -7,7 +7,8 @@ from flax import nnx
 
 from mdepth_jax import evaluate, prepare
 from mdepth_jax.data.images import resize_image, resize_map
-from mdepth_jax.data.sources import Maps, open_source
+from mdepth_jax.data.sources.maps import Maps
+from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, save_weights
 from mdepth_jax.training.config import overlay

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdepth_jax import gallery, prediction
+from mdepth_jax import gallery
 from mdepth_jax.data.images import read_image
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.errors import UserError
+from mdepth_jax.inference.predictor import Predictor
 
 ROWS, COLUMNS = 20, 30
 
@@ -29,8 +30,8 @@ def folder(tmp_path):
 def network(monkeypatch):
     """Bright is far."""
 
-    predictor = prediction.Predictor(lambda images: images[..., 0].astype(np.float32), ROWS, COLUMNS, 3, "depth")
-    monkeypatch.setattr(prediction, "load_predictor", lambda path: predictor)
+    predictor = Predictor(lambda images: images[..., 0].astype(np.float32), ROWS, COLUMNS, 3, "depth")
+    monkeypatch.setattr(gallery, "load_predictor", lambda path: predictor)
 
 
 def test_worst_pair():

@@ -4,15 +4,17 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from mdepth_jax import predict, prediction
+from mdepth_jax import predict
 from mdepth_jax.data.images import read_image, resize_image, resize_map
-from mdepth_jax.data.reader_tensorflow import tf
-from mdepth_jax.data.sources import Maps, open_source
-from mdepth_jax.data.video import open_video
+from mdepth_jax.data.sources.maps import Maps
+from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
+from mdepth_jax.inference.predictor import load_predictor
+from mdepth_jax.inference.video import open_video
 from mdepth_jax.models import build_model, save_weights
+from mdepth_jax.tensorflow_cpu import tf
 from mdepth_jax.training.config import overlay
-from tests.data.test_video import write as write_video
+from tests.inference.test_video import write as write_video
 
 SIZES = {"a": (40, 50), "b": (20, 90), "room/c": (32, 64)}
 
@@ -36,13 +38,13 @@ def run(network, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def predictor(run):
-    return prediction.load_predictor(run, batch_size=2)
+    return load_predictor(run, batch_size=2)
 
 
 @pytest.fixture
 def main(run, predictor, monkeypatch):
     """The command line with a run that is loaded once for all tests."""
-    monkeypatch.setattr(prediction, "load_predictor", lambda path, **options: predictor)
+    monkeypatch.setattr(predict, "load_predictor", lambda path, **options: predictor)
     return lambda *arguments: predict.main(["--model", str(run), *map(str, arguments)])
 
 
@@ -147,7 +149,7 @@ def test_a_tflite_file(folder, tmp_path):
         small = resize_image(read_image(folder / "images" / f"{name}.png"), 8, 16).astype(np.float32).mean(-1)
         np.testing.assert_allclose(np.load(tmp_path / f"out/{name}.npy"), resize_map(small, *size), rtol=1e-5)
     with pytest.raises(UserError, match="takes 16x8 alone"):
-        prediction.load_predictor(file, height=16)
+        load_predictor(file, height=16)
 
 
 @pytest.mark.parametrize(("inputs", "output", "message"), [

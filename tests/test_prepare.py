@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mdepth_jax import cli
-from mdepth_jax.data.scenes import Scenes
-from mdepth_jax.data.sources import Maps, open_source
+from mdepth_jax.data.sources.maps import Maps
+from mdepth_jax.data.sources.open import open_source
+from mdepth_jax.data.sources.scenes import Scenes
 from mdepth_jax.errors import UserError
 from mdepth_jax.prepare import main
 

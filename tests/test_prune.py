@@ -14,7 +14,7 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, count_parameters, depthwise, layers, load_weights, save_weights
 from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.models.widths import read_widths
-from mdepth_jax.pruning import opening
+from mdepth_jax.pruning import setup
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training.stages import load_file
 from tests.test_configs import CONFIGS
@@ -120,7 +120,7 @@ def test_without_a_search_every_group_keeps_the_same_share(run, tmp_path, capsys
 def test_a_pruned_run_can_be_pruned_again(pruned, tmp_path):
     chosen_by = "--config.data.eval=select"
     args, overrides = prune.parse([*flags(pruned[0], tmp_path / "again", target="300e3"), chosen_by])
-    search = opening.make_search(prune.open_flags(args, overrides), args.workdir, {})
+    search = setup.make_search(prune.open_flags(args, overrides), args.workdir, {})
     model, config, _ = load_weights(pruned[0])
     assert search.resource.measure(search.structure.shapes) == count_parameters(model)
     assert search.config.model.widths == config.widths

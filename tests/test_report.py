@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from mdepth_jax import paper, report, study
+from mdepth_jax import report
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, count_parameters, save_weights
+from mdepth_jax.paper import comparison, figures
 from mdepth_jax.training.config import overlay
 
 
@@ -51,7 +52,7 @@ def runs(tmp_path_factory):
 
 def test_run_is_read_at_its_end_with_its_other_evaluations(runs):
     directories, parameters = runs
-    run = study.read_run(directories[2])
+    run = comparison.read_run(directories[2])
     assert (run.row, run.config.seed, run.parameters) == ("table6_hard_easy", 0, parameters)
     assert run.scores == {"whdr": 0.11, "rmse": 1.25, "si_rmse": 0.4}
 
@@ -65,10 +66,10 @@ def test_tables_stand_beside_the_paper(runs, tmp_path, capsys):
     assert "## Other runs" in text
     with (tmp_path / "report" / "tables.csv").open() as file:
         rows = {row[""]: row for row in csv.DictReader(file)}
-    off = rows[paper.ROWS["table6_no_rebalancing"].title]
+    off = rows[figures.ROWS["table6_no_rebalancing"].title]
     assert off["whdr"] == f"0.2200 +- {np.std([0.20, 0.24], ddof=1):.4f}"
     assert (off["seeds"], off["change"], off["paper whdr"]) == ("2", "+0.0 %", "0.1198")
-    hard = rows[paper.ROWS["table6_hard_easy"].title]
+    hard = rows[figures.ROWS["table6_hard_easy"].title]
     assert (hard["whdr"], hard["change"], hard["rmse"], hard["paper rmse"]) == ("0.1100", "-50.0 %", "1.2500", "1.3000")
     assert hard["paper change"] == f"{100 * (0.1156 / 0.1198 - 1):+.1f} %"
     assert rows["mine"]["paper whdr"] == ""
@@ -82,7 +83,7 @@ def test_runs_of_one_row_may_differ_in_the_seed_alone(tmp_path):
     second, _ = write_run(tmp_path / "second", "mine", 1, 0.3)
     (second / "config.json").write_text(json.dumps(config.to_dict()))
     with pytest.raises(UserError, match=r"are both mine, but differ in more than the seed \(train\.epochs"):
-        study.make_tables([study.read_run(first), study.read_run(second)])
+        comparison.make_tables([comparison.read_run(first), comparison.read_run(second)])
 
 
 def test_an_evaluation_names_its_metric(tmp_path):
@@ -90,10 +91,10 @@ def test_an_evaluation_names_its_metric(tmp_path):
     (run / "evaluations").mkdir()
     (run / "evaluations" / "nyu.json").write_text(json.dumps({"rmse": 1.25}))
     with pytest.raises(UserError, match=r"nyu\.json: name the file after the metric"):
-        study.read_run(run)
+        comparison.read_run(run)
     (run / "evaluations" / "nyu.json").write_text('{"rmse": 1.')
     with pytest.raises(UserError, match=r"nyu\.json:1: not valid JSON .*; mend it or move it away"):
-        study.read_run(run)
+        comparison.read_run(run)
 
 
 def test_a_folder_without_evaluations(tmp_path):

@@ -12,8 +12,10 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.crops import CROPS
-from mdepth_jax.data.scenes import Scenes
-from mdepth_jax.data.sources import ImageFolder, Maps, open_source
+from mdepth_jax.data.sources.folders import ImageFolder
+from mdepth_jax.data.sources.maps import Maps
+from mdepth_jax.data.sources.open import open_source
+from mdepth_jax.data.sources.scenes import Scenes
 from mdepth_jax.data.types import Data, Example, Source, Supervision
 from mdepth_jax.errors import UserError
 

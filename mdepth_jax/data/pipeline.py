@@ -12,10 +12,10 @@ from jaxtyping import Float32
 
 from mdepth_jax.data import rows
 from mdepth_jax.data.crops import Crop
-from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.data.rows import BatchSpec, Row
 from mdepth_jax.data.types import MAP_KEYS, Batch, Source
 from mdepth_jax.errors import UserError
+from mdepth_jax.tensorflow_cpu import tf
 
 
 def steps_per_epoch(source: Source, spec: BatchSpec) -> int:

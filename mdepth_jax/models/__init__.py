@@ -5,7 +5,7 @@ from mdepth_jax.models.decoders import DECODERS, DepthOutputs
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 from mdepth_jax.models.discriminator import Discriminator, SpectralVector
 from mdepth_jax.models.encoders import ENCODERS
-from mdepth_jax.models.pretrained import load_pretrained
+from mdepth_jax.models.pretrained.load import load_pretrained
 from mdepth_jax.models.teachers import load_encdecresnet, load_teacher
 from mdepth_jax.models.weights import TEACHERS, load_weights, save_weights, start_from
 

@@ -17,7 +17,7 @@ from mdepth_jax.models.complexity import count_macs_of, count_parameters, recept
 from mdepth_jax.models.decoders import DECODERS
 from mdepth_jax.models.depth_net import STRIDE
 from mdepth_jax.models.encoders import ENCODERS
-from mdepth_jax.paper import PARAMETERS
+from mdepth_jax.paper.figures import PARAMETERS
 
 # Name in the table, name in `DECODERS`, options.
 ROWS: tuple[tuple[str, str, dict[str, str]], ...] = (

@@ -12,10 +12,10 @@ from jaxtyping import Array, Float, UInt8
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
-from mdepth_jax.models.naming import named_variables
-from mdepth_jax.models.pretrained import fit_tensors
-from mdepth_jax.models.sources.torchvision import resnet50
-from mdepth_jax.models.tensors import PYTORCH_SUFFIXES, read_tensors
+from mdepth_jax.models.pretrained.load import fit_tensors
+from mdepth_jax.models.pretrained.naming import named_variables
+from mdepth_jax.models.pretrained.tensors import PYTORCH_SUFFIXES, read_tensors
+from mdepth_jax.models.pretrained.torchvision import resnet50
 from mdepth_jax.models.weights import load_weights
 
 

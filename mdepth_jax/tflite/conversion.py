@@ -9,10 +9,10 @@ from jax.experimental import jax2tf
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 from jaxtyping import UInt8
 
-from mdepth_jax.data.reader_tensorflow import silent_stderr, tf
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.depth_net import STRIDE
+from mdepth_jax.tensorflow_cpu import silent_stderr, tf
 from mdepth_jax.tflite import integers, quantization
 from mdepth_jax.tflite.flatbuffer import count_operators, store_in_float16
 from mdepth_jax.tflite.folding import FoldedNet

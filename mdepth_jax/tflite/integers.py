@@ -8,9 +8,9 @@ from jaxtyping import Float, UInt8
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.python.convert import mlir_quantize
 
-from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.depthwise import pad_widths
+from mdepth_jax.tensorflow_cpu import tf
 from mdepth_jax.tflite import flatbuffer
 from mdepth_jax.tflite.recorder import Recorder
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.errors import UserError
+from mdepth_jax.tensorflow_cpu import tf
 from mdepth_jax.tflite.flatbuffer import read_metadata
 
 INPUT, OUTPUT = "image", "depth"  # names in the signature

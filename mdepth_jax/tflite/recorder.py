@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from mdepth_jax.data.reader_tensorflow import tf
+from mdepth_jax.tensorflow_cpu import tf
 from mdepth_jax.tflite.interpreter import decode, encode, load
 
 

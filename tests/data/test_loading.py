@@ -4,7 +4,7 @@ from PIL import Image
 
 from mdepth_jax.data.loading import Concatenation, batch_spec, open_data
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
-from mdepth_jax.data.sources import ImageFolder, PairsFolder
+from mdepth_jax.data.sources.folders import ImageFolder, PairsFolder
 from mdepth_jax.errors import UserError
 from mdepth_jax.training import config as configuration
 

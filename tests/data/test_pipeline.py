@@ -286,7 +286,7 @@ def test_a_damaged_example_is_told_as_it_is():
 def test_a_process_ends_that_leaves_batches_unread():
     script = """
 from mdepth_jax.data.pipeline import BatchSpec, train_batches
-from mdepth_jax.data.scenes import Scenes
+from mdepth_jax.data.sources.scenes import Scenes
 batches = train_batches(Scenes(64, 24, 32), BatchSpec(height=24, width=32, batch_size=4), seed=0)
 next(batches)
 """

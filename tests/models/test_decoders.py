@@ -7,7 +7,7 @@ from mdepth_jax.models import count_parameters
 from mdepth_jax.models.blocks import SeparableConv
 from mdepth_jax.models.decoders import NNConv5Decoder
 from mdepth_jax.models.depthwise import upsample_nearest
-from mdepth_jax.models.naming import named_variables
+from mdepth_jax.models.pretrained.naming import named_variables
 
 
 @nnx.jit

@@ -10,7 +10,7 @@ from flax import nnx
 
 from mdepth_jax.models import count_parameters
 from mdepth_jax.models.encoders import ENCODERS
-from mdepth_jax.models.sources import FASTDEPTH, TIMM, TORCHVISION
+from mdepth_jax.models.pretrained.publishers import FASTDEPTH, TIMM, TORCHVISION
 from tests.models.golden_weights import fill
 
 GOLDEN = {

@@ -1,7 +1,7 @@
 import pytest
 
 from mdepth_jax.models.__main__ import main
-from mdepth_jax.paper import PARAMETERS
+from mdepth_jax.paper.figures import PARAMETERS
 
 # Numbers of parameters that reproduce the paper's counts, or do not (see the command's note).
 COUNTS = {

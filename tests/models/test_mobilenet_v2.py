@@ -5,7 +5,7 @@ from flax import nnx
 
 from mdepth_jax.models import count_parameters
 from mdepth_jax.models.encoders import MobileNetV2
-from mdepth_jax.models.sources import TORCHVISION
+from mdepth_jax.models.pretrained.publishers import TORCHVISION
 from tests.models.golden_weights import fill
 
 

@@ -11,8 +11,8 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, count_parameters, default_config
 from mdepth_jax.models.decoders.redweb import FeatureFusion, ResidualConv
 from mdepth_jax.models.layers import upsample_bilinear_aligned
-from mdepth_jax.models.naming import named_variables
-from mdepth_jax.models.sources.torchvision import resnet50
+from mdepth_jax.models.pretrained.naming import named_variables
+from mdepth_jax.models.pretrained.torchvision import resnet50
 from mdepth_jax.models.teachers import load_encdecresnet, load_teacher
 from tests.models.golden_weights import draw
 

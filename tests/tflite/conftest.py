@@ -1,6 +1,6 @@
 import pytest
 
-from mdepth_jax.tflite.calibration import rendered_images
+from mdepth_jax.export.calibration import rendered_images
 from mdepth_jax.tflite.conversion import convert
 from tests.tflite.networks import SIZE, make_network
 

@@ -3,14 +3,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.errors import UserError
+from mdepth_jax.export.verification import LARGEST_ERROR, compare, predict
 from mdepth_jax.models import DECODERS, ENCODERS
 from mdepth_jax.models.layers import global_mean, upsample_bilinear_aligned
+from mdepth_jax.tensorflow_cpu import tf
 from mdepth_jax.tflite import conversion
 from mdepth_jax.tflite.flatbuffer import count_operators
 from mdepth_jax.tflite.interpreter import INPUT, OUTPUT, count_partitions, load
-from mdepth_jax.tflite.verification import LARGEST_ERROR, compare, predict
 from tests.tflite.networks import SIZE, make_network
 
 VARIANTS = (

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.errors import UserError
+from mdepth_jax.tensorflow_cpu import tf
 from mdepth_jax.tflite.interpreter import DepthInterpreter, decode, encode, open_interpreter
 from tests.tflite.networks import SIZE
 

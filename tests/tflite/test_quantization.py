@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from mdepth_jax.errors import UserError
+from mdepth_jax.export.verification import check, compare, predict
 from mdepth_jax.tflite.conversion import convert
 from mdepth_jax.tflite.flatbuffer import count_operators
 from mdepth_jax.tflite.interpreter import DepthInterpreter, count_partitions, load
 from mdepth_jax.tflite.quantization import LayerReport, check_float16_range, report_layers
-from mdepth_jax.tflite.verification import check, compare, predict
 from tests.tflite.networks import SIZE, make_network
 
 

@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from mdepth_jax.data.reader_tensorflow import tf
 from mdepth_jax.errors import UserError
+from mdepth_jax.tensorflow_cpu import tf
 from mdepth_jax.tflite import timing
 from mdepth_jax.tflite.interpreter import open_interpreter
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from mdepth_jax.models.decoders.outputs import DepthOutputs, predictor
 from mdepth_jax.models.layers import Conv, ConvNorm, upsample_bilinear_aligned
-from mdepth_jax.models.naming import name_layers
+from mdepth_jax.models.pretrained.naming import name_layers
 
 
 class ResidualConv(nnx.Module):

@@ -1,0 +1,1 @@
+"""Data sets that are written: published ones become records."""

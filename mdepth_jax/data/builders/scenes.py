@@ -1,0 +1,34 @@
+"""The embedded scenes as a folder of pairs."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mdepth_jax.data.pairs import ImagePairs, write_pairs
+from mdepth_jax.data.sources.scenes import Scenes
+
+_SCENE_SIZE = (240, 320)
+
+
+def write_scenes(output: Path, count: int) -> None:
+    """Writes embedded scenes as a folder of pairs: an example of the format.
+
+    Args:
+        output: The folder; made if needed.
+        count: Scenes of each split, one pair each; depth maps in millimetres, at most 65535.
+    """
+    for folder in ("images", "depth"):
+        (output / folder).mkdir(parents=True)
+    for split in ("train", "test"):
+        entries = []
+        scenes = Scenes(count, *_SCENE_SIZE, split=split)
+        for index in range(count):
+            example = scenes[index]
+            name = f"{split}_{index:05d}.png"
+            Image.fromarray(example["image"]).save(output / "images" / name)
+            millimetres = np.clip(np.round(example["depth"] * 1000), 0, 65535).astype(np.uint16)
+            Image.fromarray(millimetres).save(output / "depth" / name)
+            entries.append(ImagePairs(f"images/{name}", example["points"], example["relation"], _SCENE_SIZE, 0))
+        write_pairs(output / f"pairs_{split}.csv", entries)
+        print(f"{split}: {count} images in {output}")

@@ -1,0 +1,1 @@
+"""Data sets that are read: each a `Source` with random access."""

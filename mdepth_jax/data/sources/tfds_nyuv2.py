@@ -1,0 +1,51 @@
+"""The 48 thousand frames of NYU Depth V2 that TFDS itself publishes as `nyu_depth_v2`."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from mdepth_jax.data.pairs import NO_PAIRS
+from mdepth_jax.data.sources.maps import WITHOUT_MAPS, Maps
+from mdepth_jax.data.sources.records import check_split
+from mdepth_jax.data.types import Example
+from mdepth_jax.errors import UserError
+
+
+class TfdsNyuv2:
+    """A split of TFDS's own `nyu_depth_v2`; a `Source` without pairs.
+
+    Args:
+        directory: The folder that holds `dataset_info.json`.
+        split: "train" or "validation", or a part of it such as `train[:90%]`.
+        maps: If `maps.depth` is not None, depth is read, in metres whatever its value: TFDS holds no codes.
+
+    Raises:
+        UserError: There is no such split, it lacks random access, or a teacher's maps are wanted.
+    """
+
+    max_pairs = 0
+
+    def __init__(self, directory: Path, split: str, *, maps: Maps):
+        builder = tfds.builder_from_directory(directory)
+        check_split(builder, split)
+        if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
+            raise UserError(
+                f"{directory}: has no random access; prepare it by `tfds build nyu_depth_v2 --file_format=array_record`"
+            )
+        if maps.needs("teacher_depth"):
+            raise UserError(f"{directory}: holds no teacher's maps; {WITHOUT_MAPS['teacher_depth']}")
+        self.maps = maps
+        self._records = builder.as_data_source(split)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> Example:
+        raw = self._records[index]
+        points, relation = NO_PAIRS
+        example = Example(image=raw["image"], points=points, relation=relation)
+        if self.maps.depth is not None:
+            depth = raw["depth"].astype(np.float32)
+            example["depth"] = np.where(depth > 0, depth, np.float32(np.nan))
+        return example

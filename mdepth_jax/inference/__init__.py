@@ -1,0 +1,1 @@
+"""Trained networks at work: pictures and videos in, depth and scores out."""

@@ -1,0 +1,42 @@
+"""Finding the images and videos that a user names."""
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from mdepth_jax.data.listing import IMAGE_SUFFIXES, find_images
+from mdepth_jax.errors import UserError
+from mdepth_jax.inference.video import VIDEO_SUFFIXES
+
+
+def find_inputs(patterns: Sequence[str]) -> dict[str, Path]:
+    """Finds images and videos by the name that what is written about them gets.
+
+    Args:
+        patterns: Files, folders (all images below, named by their path from there) and glob patterns.
+
+    Raises:
+        UserError: A pattern finds nothing, or two files share a name.
+    """
+    found: dict[str, Path] = {}
+    for pattern in patterns:
+        for name, path in _matches(pattern).items():
+            if found.setdefault(name, path) != path:
+                raise UserError(f"{path}: shares its name with {found[name]}; give them in two runs or a common folder")
+    return found
+
+
+def _matches(pattern: str) -> dict[str, Path]:
+    path = Path(pattern)
+    if path.is_dir():
+        return find_images(path)
+    if path.is_file():
+        return {path.stem: path}
+    paths = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
+    paths = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
+    if not paths:
+        raise UserError(f"{pattern}: no such file or folder, nor a pattern that any image or video matches")
+    found = {path.stem: path for path in paths}
+    if len(found) < len(paths):
+        raise UserError(f"{pattern}: matches several files of one name; give the folder that they lie in")
+    return found

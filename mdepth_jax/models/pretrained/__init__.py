@@ -1,0 +1,1 @@
+"""Encoder weights that other projects publish."""

@@ -1,0 +1,89 @@
+import importlib.util
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mdepth_jax.data.pairs import ImagePairs, write_pairs
+from mdepth_jax.data.sources.maps import Maps
+from mdepth_jax.data.sources.open import open_source
+from mdepth_jax.errors import UserError
+from mdepth_jax.prepare import main
+
+COUNT = 150
+INSTALLED = importlib.util.find_spec("apache_beam") is not None
+needs_beam = pytest.mark.skipif(not INSTALLED, reason="the optional extra `beam` is not installed")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Images of which number and pairs tell their place, with depth."""
+    source = tmp_path / "source"
+    for kind in ("images", "depth"):
+        (source / kind).mkdir(parents=True)
+    entries = []
+    for number in range(COUNT):
+        Image.new("RGB", (9, 6), (number, 0, 0)).save(source / f"images/{number}.png")
+        depth = np.arange(0, 90, 10, dtype=np.uint8) * np.ones((6, 1), np.uint8) + np.uint8(number + 1)
+        Image.fromarray(depth).save(source / f"depth/{number}.png")
+        points = np.array([[[0, number % 9], [5, 8]]], np.int32)
+        entries.append(ImagePairs(f"images/{number}.png", points, np.ones(1, np.int32), (6, 9), 0))
+    for split, part in (("train", entries[:-20]), ("test", entries[-20:])):
+        write_pairs(source / f"pairs_{split}.csv", part)
+        (source / f"{split}.txt").write_text("".join(f"{entry.path[7:]}\n" for entry in part))
+    return source
+
+
+def prepare(source, output, *options, dataset="pairs"):
+    main([dataset, "--source", str(source), "--output", str(output), *options])
+
+
+@needs_beam
+@pytest.mark.parametrize(("dataset", "options"), [("pairs", ()), ("folder", ("--pairs_per_image", "2"))])
+def test_beam_writes_what_one_process_writes(folder, tmp_path, dataset, options):
+    prepare(folder, tmp_path / "alone", *options, dataset=dataset)
+    prepare(folder, tmp_path / "beam", *options, "--beam_runner", "DirectRunner", dataset=dataset)
+    alone, beam = ({path.name for path in (tmp_path / name).iterdir()} for name in ("alone", "beam"))
+    assert alone == beam
+    for split, count in (("train", COUNT - 20), ("test", 20)):
+        alone, beam = (open_source(tmp_path / name, split, maps=Maps(depth=1.0)) for name in ("alone", "beam"))
+        assert len(alone) == len(beam) == count
+        assert alone.max_pairs == beam.max_pairs
+        for index in range(count):
+            for key, value in alone[index].items():
+                np.testing.assert_array_equal(beam[index][key], value)
+
+
+@needs_beam
+def test_mistakes_reach_the_user(folder, tmp_path):
+    for number in (100, 7):
+        (folder / f"images/{number}.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"pairs_train\.csv:16: images/7\.png: the file is empty"):
+        prepare(folder, tmp_path / "out", "--beam_runner", "DirectRunner")
+    assert not (tmp_path / "out").exists()
+    prepare(folder, tmp_path / "out", "--beam_runner", "DirectRunner", "--skip_invalid")
+    assert len(open_source(tmp_path / "out", "train")) == COUNT - 22
+    lines = (tmp_path / "out/invalid.txt").read_text().splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["images/7.png", "images/100.png"]
+
+
+@needs_beam
+def test_not_one_good_entry(folder, tmp_path):
+    for number in range(COUNT - 20, COUNT):
+        (folder / f"images/{number}.png").write_bytes(b"")
+    with pytest.raises(UserError, match="a split has not one good entry"):
+        prepare(folder, tmp_path / "out", "--beam_runner", "DirectRunner", "--skip_invalid")
+
+
+@needs_beam
+def test_unknown_runner(folder, tmp_path):
+    with pytest.raises(UserError, match="--beam_runner SlowRunner: Apache Beam has no such runner here"):
+        prepare(folder, tmp_path / "out", "--beam_runner", "SlowRunner")
+    with pytest.raises(SystemExit):
+        prepare(folder, tmp_path / "out", "--beam_options", "--streaming")
+
+
+@pytest.mark.skipif(INSTALLED, reason="the optional extra `beam` is installed")
+def test_without_beam_the_extra_is_named(folder, tmp_path):
+    with pytest.raises(UserError, match=r'pip install "mdepth_jax\[beam\]"'):
+        prepare(folder, tmp_path / "out", "--beam_runner", "DirectRunner")

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from mdepth_jax.data.builders.frames import DepthFrames, Frame, PairDrawing, load_files
+from mdepth_jax.data.images import encode
+from mdepth_jax.data.listing import find_images, scan_list
+from mdepth_jax.errors import UserError
+
+IMAGE = np.zeros((8, 12, 3), np.uint8)
+DEPTH = np.linspace(1, 9, 12, dtype=np.float32)[np.newaxis].repeat(8, axis=0)
+
+
+def frames(*depths, **options):
+    entries = [Frame(f"{number}.png", encode(IMAGE), encode(depth)) for number, depth in enumerate(depths)]
+    return DepthFrames("set", entries, lambda frame: frame, **options)
+
+
+def changed(value):
+    depth = DEPTH.copy()
+    depth[2, 3] = value
+    return depth
+
+
+def test_a_good_frame_passes_as_it_is():
+    for depth in (DEPTH, changed(0), (DEPTH * 100).astype(np.uint16), DEPTH.astype(np.uint8)):
+        raw = frames(depth).checked(0)
+        assert (raw["name"], raw["image"], raw["depth"]) == ("0.png", encode(IMAGE), encode(depth))
+        assert raw["points"].shape == (0, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("depth", "reason"),
+    [
+        (DEPTH[:, :-1], "depth map is 11x8 but the image 12x8"),
+        (DEPTH.T, "is 8x12 but the image 12x8"),
+        (changed(np.nan), "not finite"),
+        (changed(np.inf), "not finite"),
+        (changed(-0.5), "negative values, down to -0.5"),
+        (np.zeros_like(DEPTH), "0 everywhere"),
+        (np.zeros((8, 12), np.uint16), "0 everywhere"),
+        (IMAGE, "must be a grey PNG"),
+    ],
+)
+def test_bad_depth_is_named_in_one_line(depth, reason):
+    with pytest.raises(UserError, match=reason) as error:
+        frames(DEPTH, depth).checked(1)
+    assert str(error.value).startswith("set: 1.png: depth map")
+    assert "\n" not in str(error.value)
+
+
+def test_frames_of_another_size_than_published():
+    assert frames(DEPTH, size=(8, 12)).checked(0)
+    with pytest.raises(UserError, match=r"set: 0\.png: is 12x8, not 640x480 as published"):
+        frames(DEPTH, size=(480, 640)).checked(0)
+
+
+def test_pairs_are_a_function_of_seed_and_name_and_stay_in_the_crop():
+    unknown = DEPTH.copy()
+    unknown[:, ::2] = 0
+    crop = slice(2, 6), slice(1, 9)
+    options = {"drawing": PairDrawing(20, 1.2), "crop": crop}
+    raws = [frames(DEPTH, unknown, **options).checked(number) for number in (0, 1)]
+    for raw, depth in zip(raws, (DEPTH, unknown), strict=True):
+        y, x = np.moveaxis(raw["points"], -1, 0)
+        assert len(raw["relation"]) >= 10
+        assert y.min() >= 2
+        assert y.max() < 6
+        assert x.min() >= 1
+        assert x.max() < 9
+        a, b = depth[y, x].T
+        assert (np.minimum(a, b) > 0).all()
+        assert (np.maximum(a, b) > 1.2 * np.minimum(a, b)).all()
+        np.testing.assert_array_equal(raw["relation"], np.sign(a - b))
+    again = frames(DEPTH, **options).checked(0)
+    np.testing.assert_array_equal(again["points"], raws[0]["points"])
+    other = frames(DEPTH, drawing=PairDrawing(20, 1.2, seed=1), crop=crop).checked(0)
+    assert other["points"].shape != raws[0]["points"].shape or (other["points"] != raws[0]["points"]).any()
+
+
+@pytest.fixture
+def images(tmp_path):
+    (tmp_path / "images/b").mkdir(parents=True)
+    for name in ("1.jpg", "2.PNG", "b/3.v2.jpeg", "notes.md"):
+        (tmp_path / "images" / name).write_bytes(b"x")
+    return tmp_path / "images"
+
+
+def test_images_and_lists_of_them(images, tmp_path):
+    found = find_images(images)
+    assert list(found) == ["1", "2", "b/3.v2"]
+    (tmp_path / "train.txt").write_text("b/3.v2\n\n 1.jpg\n")
+    listed, problems = scan_list(tmp_path / "train.txt", found)
+    assert listed == {1: images / "b/3.v2.jpeg", 3: images / "1.jpg"}
+    assert not problems
+    (tmp_path / "train.txt").write_text("1\n9\n1.jpg\n2\n")
+    listed, problems = scan_list(tmp_path / "train.txt", found)
+    assert list(listed) == [1, 4]
+    assert [str(problem).removeprefix(f"{tmp_path}/") for problem in problems] == [
+        "train.txt:2: there is no image '9'; add it or remove the line",
+        "train.txt:3: '1.jpg' is in line 1 already; remove one of them",
+    ]
+    (tmp_path / "train.txt").write_text("\n")
+    assert "names no images" in str(scan_list(tmp_path / "train.txt", found)[1][0])
+
+
+def test_images_that_share_a_name(images):
+    (images / "1.png").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"1\.png: shares its name with 1\.jpg"):
+        find_images(images)
+    with pytest.raises(UserError, match="holds no images"):
+        find_images(images / "none")
+
+
+def test_files_that_are_missing(images, tmp_path):
+    with pytest.raises(UserError, match=r"images/1\.jpg: has no depth map .*depth/1\.png"):
+        load_files((tmp_path, "images/1.jpg", tmp_path / "depth/1.png"))

@@ -1,0 +1,159 @@
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from mdepth_jax.data.builders.frames import PairDrawing
+from mdepth_jax.data.builders.nyuv2 import EIGEN_CROP, Nyuv2
+from mdepth_jax.data.sources.maps import Maps
+from mdepth_jax.data.sources.open import open_source
+from mdepth_jax.data.sources.tfds_nyuv2 import TfdsNyuv2
+from mdepth_jax.errors import UserError
+
+METRES = Maps(depth=0.001)
+
+
+def frame(number):
+    """A smooth 480x640 image, and depth in metres that grows to the right."""
+    y, x = np.indices((480, 640))
+    image = np.stack([x // 3, y // 2, np.full_like(x, 20 * number)], axis=-1).astype(np.uint8)
+    return image, ((x + 100) * (number + 1) * 0.004).astype(np.float32)
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """The official files with three frames; the second one is for the test."""
+    source = tmp_path / "nyu"
+    source.mkdir()
+    frames = [frame(number) for number in range(3)]
+    with h5py.File(source / "nyu_depth_v2_labeled.mat", "w") as file:
+        file["images"] = np.stack([image.T for image, _ in frames])
+        file["depths"] = np.stack([depth.T for _, depth in frames])
+    scipy.io.savemat(source / "splits.mat", {"trainNdxs": np.array([[1], [3]]), "testNdxs": np.array([[2]])})
+    return source
+
+
+def test_official_files(labelled, prepare):
+    _, output = prepare(Nyuv2, labelled, drawing=PairDrawing(40))
+    for split, numbers in (("train", [0, 2]), ("test", [1])):
+        source = open_source(output, split, maps=METRES)
+        assert len(source) == len(numbers)
+        for index, number in enumerate(numbers):
+            image, depth = frame(number)
+            example = source[index]
+            np.testing.assert_array_equal(example["image"], image)
+            np.testing.assert_allclose(example["depth"], depth, atol=6e-4)
+            assert len(example["relation"]) == 40
+            y, x = np.moveaxis(example["points"], -1, 0)
+            assert (y.min() >= 45) & (y.max() <= 470) & (x.min() >= 41) & (x.max() <= 600)
+            np.testing.assert_array_equal(example["relation"], np.sign(x[:, 0] - x[:, 1]))
+
+
+def test_lists_may_stand_for_the_split_file(labelled, prepare):
+    (labelled / "splits.mat").unlink()
+    with pytest.raises(UserError, match=r"holds neither splits\.mat nor train\.txt"):
+        prepare(Nyuv2, labelled)
+    (labelled / "train.txt").write_text("0000\n0002\n")
+    (labelled / "test.txt").write_text("0003\n")
+    with pytest.raises(UserError, match=r"the split 'test' does not fit the 3 frames"):
+        prepare(Nyuv2, labelled)
+    (labelled / "test.txt").write_text("images/0001.png\n")
+    with pytest.raises(UserError, match="must hold frame indices from 0"):
+        prepare(Nyuv2, labelled)
+    (labelled / "test.txt").write_text("0001\n")
+    _, output = prepare(Nyuv2, labelled)
+    np.testing.assert_array_equal(open_source(output, "test")[0]["image"], frame(1)[0])
+
+
+def test_damaged_official_files(labelled, prepare):
+    mat = labelled / "nyu_depth_v2_labeled.mat"
+    (labelled / "splits.mat").write_bytes(b"MATLAB")
+    with pytest.raises(UserError, match=r"splits\.mat: not the official split"):
+        prepare(Nyuv2, labelled)
+    scipy.io.savemat(labelled / "splits.mat", {"trainNdxs": np.array([[1]]), "testNdxs": np.array([[2]])})
+    with h5py.File(mat, "a") as file:
+        file["depths"][0, 5, 5] = np.nan
+    with pytest.raises(UserError, match=r"images/0000\.png: depth is negative or not finite"):
+        prepare(Nyuv2, labelled)
+    with h5py.File(mat, "a") as file:
+        del file["depths"]
+        file["depths"] = np.ones((3, 320, 240), np.float32)
+    with pytest.raises(UserError, match=r"labeled\.mat: images \(3, 3, 640, 480\) and depths \(3, 320, 240\)"):
+        prepare(Nyuv2, labelled)
+    with h5py.File(mat, "a") as file:
+        del file["depths"]
+    with pytest.raises(UserError, match=r"labeled\.mat: holds no depths"):
+        prepare(Nyuv2, labelled)
+    mat.write_bytes(mat.read_bytes()[:1000])
+    with pytest.raises(UserError, match="damaged or truncated HDF5"):
+        prepare(Nyuv2, labelled)
+
+
+def test_folder_of_frames(tmp_path, prepare):
+    source = tmp_path / "frames"
+    with pytest.raises(UserError, match=r"holds no nyu_depth_v2_labeled\.mat and no train\.txt; Get nyu"):
+        Nyuv2(data_dir=tmp_path / "out").open_splits(source)
+    for kind in ("images", "depth"):
+        (source / kind).mkdir(parents=True)
+    for number in range(2):
+        image, depth = frame(number)
+        Image.fromarray(image).save(source / f"images/{number:04d}.jpg")
+        Image.fromarray((depth * 25).astype(np.uint8)).save(source / f"depth/{number:04d}.png")
+    (source / "train.txt").write_text("0000\n")
+    (source / "test.txt").write_text("0001\n")
+    _, output = prepare(Nyuv2, source, drawing=PairDrawing(10))
+    example = open_source(output, "test", maps=Maps(depth=0.04))[0]
+    np.testing.assert_allclose(example["depth"], frame(1)[1], atol=0.041)
+    assert len(example["relation"]) == 10
+    Image.new("RGB", (320, 240)).save(source / "images/0001.jpg")
+    with pytest.raises(UserError, match=r"images/0001\.jpg: is 320x240, not 640x480 as published"):
+        Nyuv2(data_dir=tmp_path / "out").open_splits(source)["test"].checked(0)
+
+
+def test_the_crop_is_eigens():
+    assert np.zeros((480, 640))[EIGEN_CROP].shape == (426, 560)
+
+
+def write_tfds(tmp_path, monkeypatch, file_format):
+    """TFDS's own builder on a tree as its archive unpacks; only the download is not made."""
+    for split, count in (("train", 2), ("val", 1)):
+        folder = tmp_path / "archive/nyudepthv2" / split / "room"
+        folder.mkdir(parents=True)
+        for number in range(count):
+            image, depth = frame(number)
+            depth[:40] = 0
+            with h5py.File(folder / f"{number:05d}.h5", "w") as file:
+                file["rgb"], file["depth"] = np.moveaxis(image, -1, 0), depth
+    monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", lambda *_: str(tmp_path / "archive"))
+    tfds.disable_progress_bar()
+    builder = tfds.builder("nyu_depth_v2", data_dir=tmp_path / "tfds", file_format=file_format)
+    builder.download_and_prepare()
+    return tmp_path / "tfds"
+
+
+def test_tfds_nyu_depth_v2(tmp_path, monkeypatch):
+    root = write_tfds(tmp_path, monkeypatch, "array_record")
+    source = open_source(root / "nyu_depth_v2", "train", maps=METRES)
+    assert isinstance(source, TfdsNyuv2)
+    assert (len(source), source.max_pairs) == (2, 0)
+    by_blue = {int(source[index]["image"][0, 0, 2]) // 20: source[index] for index in range(2)}
+    for number in range(2):
+        image, depth = frame(number)
+        np.testing.assert_array_equal(by_blue[number]["image"], image)
+        assert np.isnan(by_blue[number]["depth"][:40]).all()
+        np.testing.assert_allclose(by_blue[number]["depth"][40:], depth[40:], rtol=1e-3)
+    assert set(open_source(root, "validation")[0]) == {"image", "points", "relation"}
+    with pytest.raises(UserError, match="no split 'test'; choose one of train, validation"):
+        open_source(root, "test")
+    with pytest.raises(UserError, match="holds no teacher's maps"):
+        open_source(root, "train", maps=Maps(teacher_depth=0.001))
+
+
+def test_tfds_records_without_random_access(tmp_path, monkeypatch):
+    root = write_tfds(tmp_path, monkeypatch, "tfrecord")
+    with pytest.raises(UserError, match="no random access; prepare it by `tfds build nyu_depth_v2"):
+        open_source(root, "train")
+    with pytest.raises(UserError, match="tfds build nyu_depth_v2"):
+        open_source(tmp_path / "nowhere", "train")

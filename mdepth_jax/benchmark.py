@@ -109,8 +109,8 @@ def on_files(args: argparse.Namespace) -> tuple[str, list[Row]]:
 
 def on_layers(args: argparse.Namespace) -> tuple[str, list[Row]]:
     """Measures the layers of a run's network; gives the setting and the row of the whole."""
-    model, _, about = load_weights(args.model)
-    data = configuration.of_weights(about, args.model).data
+    weights = load_weights(args.model)
+    data = configuration.of_weights(weights).data
     from mdepth_jax.pruning import layer_timing
     from mdepth_jax.tflite import phone, timing
 
@@ -123,7 +123,7 @@ def on_layers(args: argparse.Namespace) -> tuple[str, list[Row]]:
     setting, time_files = f"{device}, {args.threads} threads", partial(time_files, threads=args.threads)
     size = args.height or data.height, args.width or data.width
     try:
-        return setting, [layer_timing.measure_network(model, *size, args.output, setting, time_files)]
+        return setting, [layer_timing.measure_network(weights.model, *size, args.output, setting, time_files)]
     except KeyboardInterrupt:
         return f"Stopped; what was measured is in {args.output}. To go on: {environment.command()}", []
 

@@ -44,8 +44,8 @@ CALIBRATION_IMAGES, COMPARED_IMAGES, TIMED_ROUNDS = 100, 32, 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the file and prints how close it comes to the network; returns the exit status."""
     args = parse(argv)
-    model, model_config, about = load_weights(args.model)
-    trained = configuration.of_weights(about, args.model)
+    weights = load_weights(args.model)
+    model, trained = weights.model, configuration.of_weights(weights)
     config = trained.copy_and_resolve_references()
     config.data.height, config.data.width = args.height or config.data.height, args.width or config.data.width
     size = config.data.height, config.data.width
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with unfinished(args.output) as path:
         images, origin = find_images(args, config)
         content = convert(model, *size, args.quantize, images, integer_io=args.integer_io)
-        metadata = describe(args.model, model_config, config, about, args.quantize)
+        metadata = describe(weights, config, args.quantize)
         path.write_bytes(add_metadata(content, metadata))
         compared = images[:: -(-len(images) // COMPARED_IMAGES)]
         layers = examine_layers(model, content, args.quantize, compared)
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(proof.lines()))
         [row] = benchmark_files([path], threads=1, rounds=TIMED_ROUNDS)
         timing, network = Timing(row, describe_setting(TIMED_ROUNDS)), describe_network(model, *size)
-        text = card(args.output.name, metadata, trained, about, network, proof, timing)
+        text = card(args.output.name, metadata, trained, weights.header, network, proof, timing)
         golden = verification.write_golden(args.output, compared[0], file(compared[0][np.newaxis]))
         write_whole(args.output.with_suffix(".md"), text)
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB, {file.partitions} part(s) under XNNPACK")

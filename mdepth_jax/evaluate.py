@@ -96,8 +96,8 @@ def open_network(path: pathlib.Path) -> tuple[DepthNet | DepthInterpreter, Confi
         UserError: As `load_weights` and `DepthInterpreter`.
     """
     if path.suffix != ".tflite":
-        model, _, about = load_weights(path)
-        return model, configuration.of_weights(about, path)
+        weights = load_weights(path)
+        return weights.model, configuration.of_weights(weights)
     network = DepthInterpreter(path, threads=os.cpu_count() or 1)
     config = configuration.complete(network.metadata.get("config", {}), str(path))
     config.data.height, config.data.width = network.height, network.width

@@ -22,13 +22,12 @@ from ml_collections import ConfigDict, config_flags
 from mdepth_jax import cli
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import build_model, load_pretrained, load_weights, start_from
+from mdepth_jax.models import TrainingRun, build_model, load_pretrained, load_weights, start_from
 from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment, hosts, stages, summary
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import make_objective
-from mdepth_jax.training.provenance import lineage
 from mdepth_jax.training.teacher import open_teacher
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
@@ -116,11 +115,11 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     data, supervision = open_data(config)
     objective = make_objective(config, supervision)
     if config.model.start and not config.model.widths:  # a pruned network brings its own
-        config.model.widths = load_weights(pathlib.Path(config.model.start))[1].widths
+        config.model.widths = load_weights(pathlib.Path(config.model.start)).config.widths
     model = build_model(config.model, rngs=nnx.Rngs(config.seed))
-    earlier = []
+    earlier: tuple[TrainingRun, ...] = ()
     if config.model.start:
-        earlier = lineage(start_from(model, pathlib.Path(config.model.start)))
+        earlier = start_from(model, pathlib.Path(config.model.start)).lineage
     elif config.model.pretrained:
         load_pretrained(model, config.model.pretrained)
     network = summary.describe_network(model, config.data.height, config.data.width)

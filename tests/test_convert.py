@@ -9,6 +9,7 @@ from mdepth_jax.data.images import read_image
 from mdepth_jax.errors import UserError
 from mdepth_jax.export import verification
 from mdepth_jax.models import TEACHERS, save_weights
+from mdepth_jax.models.header import Header, TrainingRun
 from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.training.config import overlay
 from tests.tflite.networks import make_network
@@ -28,7 +29,9 @@ def saved(folder, tmp_path_factory):
     """Weights of a run on a folder of pairs."""
     config = overlay(model=OPTIONS, data={"root": str(folder), "height": 32, "width": 64})
     path = tmp_path_factory.mktemp("run") / "model.safetensors"
-    save_weights(path, make_network(**OPTIONS), config.model, {"config": config.to_dict(), "whdr": 0.25})
+    save_weights(
+        path, make_network(**OPTIONS), config.model, Header(TrainingRun(config=config.to_dict()), scores={"whdr": 0.25})
+    )
     return path
 
 
@@ -109,7 +112,7 @@ def test_int8_that_fails_its_gate_names_the_layers(saved, tmp_path, monkeypatch)
 def test_the_data_of_the_run_are_gone(folder, tmp_path, capsys):
     config = overlay(model=OPTIONS, data={"root": str(tmp_path / "gone"), "height": 32, "width": 64})
     path = tmp_path / "model.safetensors"
-    save_weights(path, make_network(**OPTIONS), config.model, {"config": config.to_dict()})
+    save_weights(path, make_network(**OPTIONS), config.model, Header(TrainingRun(config=config.to_dict())))
     output = tmp_path / "m.tflite"
     with pytest.raises(UserError, match=r"cannot be opened \(.*gone: no such file.*\); give --calibration FOLDER"):
         convert.main(["--model", str(path), "--output", str(output), "--quantize", "int8"])

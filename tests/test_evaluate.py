@@ -11,6 +11,7 @@ from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, save_weights
+from mdepth_jax.models.header import Header, TrainingRun
 from mdepth_jax.training.config import overlay
 
 
@@ -32,7 +33,7 @@ def model():
 def saved(model, tmp_path_factory):
     network, config = model
     path = tmp_path_factory.mktemp("run") / "model.safetensors"
-    save_weights(path, network, config.model, {"config": config.to_dict()})
+    save_weights(path, network, config.model, Header(TrainingRun(config=config.to_dict())))
     return path
 
 

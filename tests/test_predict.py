@@ -12,6 +12,7 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.inference.predictor import load_predictor
 from mdepth_jax.inference.video import open_video
 from mdepth_jax.models import build_model, save_weights
+from mdepth_jax.models.header import Header, TrainingRun
 from mdepth_jax.tensorflow_cpu import tf
 from mdepth_jax.training.config import overlay
 from tests.inference.test_video import write as write_video
@@ -32,7 +33,7 @@ def run(network, tmp_path_factory):
     """A run directory, as far as prediction needs one."""
     model, config = network
     path = tmp_path_factory.mktemp("run")
-    save_weights(path / "model.safetensors", model, config.model, {"config": config.to_dict()})
+    save_weights(path / "model.safetensors", model, config.model, Header(TrainingRun(config=config.to_dict())))
     return path
 
 

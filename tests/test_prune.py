@@ -12,6 +12,7 @@ from flax import nnx
 from mdepth_jax import benchmark, prune, train
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, count_parameters, depthwise, layers, load_weights, save_weights
+from mdepth_jax.models.header import Header, TrainingRun
 from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.models.widths import read_widths
 from mdepth_jax.pruning import setup
@@ -33,7 +34,7 @@ def run(tmp_path_factory):
     directory = tmp_path_factory.mktemp("runs") / "whole"
     directory.mkdir()
     model = build_model(config.model, rngs=nnx.Rngs(0))
-    save_weights(directory / "model.safetensors", model, config.model, {"config": config.to_dict()})
+    save_weights(directory / "model.safetensors", model, config.model, Header(TrainingRun(config=config.to_dict())))
     (directory / "config.json").write_text(json.dumps(config.to_dict()))
     return directory
 
@@ -66,11 +67,12 @@ def pruned(run, tmp_path_factory):
 def test_the_result_is_an_ordinary_run(run, pruned):
     workdir, said = pruned
     assert "2 intermediate heads; they are dropped" in said
-    model, config, about = load_weights(workdir)
+    weights = load_weights(workdir)
+    model, config, header = weights.model, weights.config, weights.header
     assert count_parameters(model) <= 330e3
     assert config.heads == 0
-    assert about["scores"].keys() == {"whdr"}
-    whole, _, _ = load_weights(run)
+    assert header.scores.keys() == {"whdr"}
+    whole = load_weights(run).model
     before, after = read_widths(whole), read_widths(model)
     with (workdir / "widths.csv").open() as file:
         rows = {row["layer"]: row for row in csv.DictReader(file)}
@@ -86,8 +88,8 @@ def test_the_result_is_an_ordinary_run(run, pruned):
     assert resources[-1] == count_parameters(model)
     assert resources == sorted(resources, reverse=True)
     assert (workdir / "tradeoff.png").exists()
-    assert about["pairs"] == 4
-    assert [earlier["config"]["model"]["heads"] for earlier in about["earlier"]] == [2]
+    assert header.pairs == 4
+    assert [earlier.config["model"]["heads"] for earlier in header.earlier] == [2]
     assert "larger = farther" in said
     assert "| rendered scenes of mdepth_jax | Apache-2.0" in said
 
@@ -97,21 +99,22 @@ def test_it_trains_on_with_the_command_that_is_printed(pruned, tmp_path):
     assert f"--config configs/finetune.py:{workdir} --workdir {workdir}/finetuned" in said
     config = load_file(CONFIGS / "finetune.py", str(workdir))
     trainer, _ = train.prepare(config, tmp_path / "finetuned")
-    expected, _, _ = load_weights(workdir)
+    expected = load_weights(workdir).model
     started = nnx.merge(trainer.graph, trainer.state.params, trainer.state.batch_stats)
     for name, variable in named_tensors(expected).items():
         np.testing.assert_array_equal(named_tensors(started)[name], variable)
-    assert [run["config"]["name"] for run in trainer.earlier] == ["tiny", "tiny_pruned"]
+    assert [run.config["name"] for run in trainer.earlier] == ["tiny", "tiny_pruned"]
 
 
 def test_without_a_search_every_group_keeps_the_same_share(run, tmp_path, capsys):
     workdir = tmp_path / "cut"
     assert prune.main([*flags(run, workdir), "--one_shot"]) == 0
     assert f"--config configs/finetune.py:{workdir}" in capsys.readouterr().out
-    model, _, about = load_weights(workdir)
+    weights = load_weights(workdir)
+    model = weights.model
     assert 300e3 < count_parameters(model) <= 330e3
-    assert "scores" not in about
-    before, after = read_widths(load_weights(run)[0]), read_widths(model)
+    assert weights.header.scores == {}
+    before, after = read_widths(load_weights(run).model), read_widths(model)
     shares = np.array([after[path][1] / out for path, (_, out) in before.items() if out >= 64])
     assert np.ptp(shares) <= 8 / 64
     assert load_file(CONFIGS / "finetune.py", str(workdir)).optim.learning_rate == pytest.approx(0.001)
@@ -121,7 +124,8 @@ def test_a_pruned_run_can_be_pruned_again(pruned, tmp_path):
     chosen_by = "--config.data.eval=select"
     args, overrides = prune.parse([*flags(pruned[0], tmp_path / "again", target="300e3"), chosen_by])
     search = setup.make_search(prune.open_flags(args, overrides), args.workdir, {})
-    model, config, _ = load_weights(pruned[0])
+    weights = load_weights(pruned[0])
+    model, config = weights.model, weights.config
     assert search.resource.measure(search.structure.shapes) == count_parameters(model)
     assert search.config.model.widths == config.widths
     assert (search.config.data.eval, search.run_config.data.eval) == ("select", "test")

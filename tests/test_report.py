@@ -9,6 +9,7 @@ from flax import nnx
 from mdepth_jax import report
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, count_parameters, save_weights
+from mdepth_jax.models.header import Header, TrainingRun
 from mdepth_jax.paper import comparison, figures
 from mdepth_jax.training.config import overlay
 
@@ -26,7 +27,7 @@ def write_run(directory, name, seed, whdr):
     ]
     (directory / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     model = build_model(config.model, rngs=nnx.Rngs(0))
-    save_weights(directory / "model.safetensors", model, config.model, {"config": config.to_dict()})
+    save_weights(directory / "model.safetensors", model, config.model, Header(TrainingRun(config=config.to_dict())))
     return directory, model
 
 

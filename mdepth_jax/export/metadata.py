@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -12,10 +12,8 @@ import mdepth_jax
 from mdepth_jax import licences
 from mdepth_jax.errors import UserError
 from mdepth_jax.licences import Licence
-from mdepth_jax.models.weights import find_weights
+from mdepth_jax.models import Header, Weights
 from mdepth_jax.training import provenance
-
-SCORES = ("whdr", "pairs", "rmse", "delta1", "si_rmse", "depth_maps", "step")
 
 
 @contextlib.contextmanager
@@ -42,35 +40,32 @@ def unfinished(output: pathlib.Path) -> Iterator[pathlib.Path]:
         partial.unlink(missing_ok=True)
 
 
-def licences_of(about: Mapping[str, Any]) -> list[Licence]:
-    """The terms of the code and of all that a network was trained with, as its header (of `load_weights`) tells it."""
-    return [licences.CODE, *licences.of_runs(provenance.configs_of(about))]
+def licences_of(header: Header) -> list[Licence]:
+    """Lists the terms of the code and of all that a network was trained with."""
+    return [licences.CODE, *licences.of_runs(provenance.configs_of(header.lineage))]
 
 
-def describe(
-    weights: pathlib.Path, model: ConfigDict, config: ConfigDict, about: dict[str, Any], quantization: str
-) -> dict[str, Any]:
+def describe(weights: Weights, config: ConfigDict, quantization: str) -> dict[str, Any]:
     """Gives the metadata of a file.
 
     Args:
-        weights: As in `find_weights`.
-        model: The group `model` of the configuration, as of `load_weights`.
+        weights: Network with its header.
         config: Of the run, with the size of the file's images.
-        about: As of `load_weights`.
         quantization: See `quantization.Kind`.
     """
-    data, known = config.data, about | about.get("scores", {})
+    data, model, header = config.data, weights.config, weights.header
+    counts = {"pairs": header.pairs, "depth_maps": header.depth_maps, "step": header.step}
     part = "whole" if data.crop == "none" else "middle of the"
     return {
         "name": f"{model.encoder} + {model.decoder}",
-        "output": about.get("output", "relative depth: larger = farther; no unit, no fixed range, not metres"),
+        "output": header.output or "relative depth: larger = farther; no unit, no fixed range, not metres",
         "input": f"RGB, 0 to 255, scaled inside; the {part} picture resized to {data.height}x{data.width} (HxW)",
         "training_data": "rendered scenes" if data.source == "scenes" else pathlib.Path(data.root).name,
-        "license": "; ".join(f"{part.name}: {part.terms}" for part in licences_of(about)),
+        "license": "; ".join(f"{part.name}: {part.terms}" for part in licences_of(header)),
         "version": mdepth_jax.__version__,
-        "weights_sha256": hashlib.sha256(find_weights(weights).read_bytes()).hexdigest(),
+        "weights_sha256": hashlib.sha256(weights.path.read_bytes()).hexdigest(),
         "quantization": quantization,
-        "scores": {key: known[key] for key in SCORES if key in known},
+        "scores": {**header.scores, **{key: count for key, count in counts.items() if count}},
         "model": model.to_dict(),
         # What evaluation and prediction with the file must know.
         "config": {"data": {"log": data.log}, "loss": {"terms": config.loss.terms}},

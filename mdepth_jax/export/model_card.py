@@ -11,8 +11,9 @@ from mdepth_jax.export import verification
 from mdepth_jax.export.metadata import licences_of
 from mdepth_jax.export.verification import Proof
 from mdepth_jax.metrics import whdr_interval
+from mdepth_jax.models import Header
 from mdepth_jax.tflite.quantization import FLOAT16_MAX
-from mdepth_jax.training.provenance import has_unit, lineage
+from mdepth_jax.training.provenance import has_unit
 
 UNKNOWN = "unknown"
 PAPER = "*Real-time Monocular Depth Estimation with Sparse Supervision on Mobile* (Yucel et al., CVPRW 2021)"
@@ -35,7 +36,7 @@ def card(
     file: str,
     metadata: Mapping[str, Any],
     config: ConfigDict,
-    about: Mapping[str, Any],
+    header: Header,
     network: str,
     proof: Proof,
     timing: Timing,
@@ -46,7 +47,7 @@ def card(
         file: The file's name, `m.tflite`.
         metadata: Of the file, see `export.describe`.
         config: Of the run, with the size of the images in training.
-        about: What the header of the weights tells, see `models.weights.load_weights`.
+        header: Header of the weights.
         network: Size and cost of the network, in words.
         proof: Of the file.
         timing: Of the file.
@@ -54,10 +55,10 @@ def card(
     sections = {
         "Input and output": _table(_interface(metadata, timing.row)),
         "Check it in your app": _golden(file, timing.row),
-        "Training": f"{_table(_training(config, about))}\n\n{_commands(about)}",
+        "Training": f"{_table(_training(config, header))}\n\n{_commands(header)}",
         "Accuracy": _accuracy(metadata["scores"], config, proof),
         "This file": _table(_file(metadata, proof, timing)),
-        "Licences": licences.as_table(licences_of(about)),
+        "Licences": licences.as_table(licences_of(header)),
         "Limits": _limits(metadata, config, proof, timing.row),
     }
     head = (
@@ -85,9 +86,9 @@ def _golden(file: str, row: Mapping[str, Any]) -> str:
     )
 
 
-def _training(config: ConfigDict, about: Mapping[str, Any]) -> Rows:
+def _training(config: ConfigDict, header: Header) -> Rows:
     data, optim, teacher = config.data, config.optim, config.teacher
-    terms = "+".join(about.get("terms", [])) or config.loss.terms
+    terms = "+".join(header.terms) or config.loss.terms
     depths = [f"cached maps in {data.root}/teacher"] if teacher.maps else []
     yield "data", f"{data.count} rendered scenes" if data.source == "scenes" else f"{data.root}, split {data.train}"
     if data.unlabelled:
@@ -98,18 +99,18 @@ def _training(config: ConfigDict, about: Mapping[str, Any]) -> Rows:
     yield "teacher", " and ".join([*depths, teacher.run] if teacher.run else depths) or "none"
     yield "images", f"{data.height}x{data.width} (HxW), batches of {data.batch_size}"
     yield "optimiser", f"{optim.optimizer}, learning rate {optim.learning_rate:g}, {optim.schedule}"
-    yield "length", f"{config.train.epochs} epochs; step {about['step']} is the best" if "step" in about else UNKNOWN
-    yield "began with", _beginning(config, about)
+    yield "length", UNKNOWN if header.step is None else f"{config.train.epochs} epochs; step {header.step} is the best"
+    yield "began with", _beginning(config, header)
     yield "seed", config.seed
 
 
-def _commands(about: Mapping[str, Any]) -> str:
-    commands = [run.get("command", UNKNOWN) for run in lineage(about)]
+def _commands(header: Header) -> str:
+    commands = [run.command or UNKNOWN for run in header.lineage]
     return "\n".join(["Commands, the last one made these weights:\n", *(f"    {command}" for command in commands)])
 
 
-def _beginning(config: ConfigDict, about: Mapping[str, Any]) -> str:
-    if about.get("earlier"):
+def _beginning(config: ConfigDict, header: Header) -> str:
+    if header.earlier:
         return "the weights of the run before"
     if config.model.start or config.model.widths:
         return config.model.start or UNKNOWN

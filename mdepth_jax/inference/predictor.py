@@ -89,11 +89,11 @@ def load_predictor(
             )
         config = configuration.complete(network.metadata.get("config", {}), str(path))
         return Predictor(lambda images: network(images)[..., 0], *size, 1, describe_depth(config), config.data.log)
-    model, _, about = load_weights(path)
-    config = configuration.of_weights(about, path)
+    weights = load_weights(path)
+    config = configuration.of_weights(weights)
     height, width = height or config.data.height, width or config.data.width
     batch_size = batch_size or (1 if jax.default_backend() == "cpu" else 8)
-    graph, variables = nnx.split(model)
+    graph, variables = nnx.split(weights.model)
     run = jax.jit(lambda variables, images: nnx.merge(graph, variables)(images).depth[..., 0])
     program = run.lower(variables, jax.ShapeDtypeStruct((batch_size, height, width, 3), jnp.uint8)).compile()
     return Predictor(

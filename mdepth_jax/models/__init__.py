@@ -5,9 +5,10 @@ from mdepth_jax.models.decoders import DECODERS, DepthOutputs
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 from mdepth_jax.models.discriminator import Discriminator, SpectralVector
 from mdepth_jax.models.encoders import ENCODERS
+from mdepth_jax.models.header import Header, TrainingRun
 from mdepth_jax.models.pretrained.load import load_pretrained
 from mdepth_jax.models.teachers import load_encdecresnet, load_teacher
-from mdepth_jax.models.weights import TEACHERS, load_weights, save_weights, start_from
+from mdepth_jax.models.weights import TEACHERS, Weights, load_weights, save_weights, start_from
 
 __all__ = [
     "DECODERS",
@@ -16,7 +17,10 @@ __all__ = [
     "DepthNet",
     "DepthOutputs",
     "Discriminator",
+    "Header",
     "SpectralVector",
+    "TrainingRun",
+    "Weights",
     "build_model",
     "count_macs",
     "count_parameters",

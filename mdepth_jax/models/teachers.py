@@ -78,8 +78,9 @@ def load_teacher(
     if path.suffix in (".npz", *PYTORCH_SUFFIXES):
         model = load_encdecresnet(path)
     else:
-        model, _, about = load_weights(path)
-        own = about["config"]["data"].get("log", 0.0) if "config" in about else log
+        weights = load_weights(path)
+        model, trained = weights.model, weights.header.run.config
+        own = trained["data"].get("log", 0.0) if trained else log
         if log is not None and log != own:
             raise UserError(f"{path}: the teacher was trained with data.log={own}; set --config.data.log={own}")
     graph, variables = nnx.split(model)

@@ -3,6 +3,7 @@
 import json
 import pathlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
+from mdepth_jax.models.header import Header
 
 FORMAT = "mdepth_jax/1"
 
@@ -21,8 +23,25 @@ TEACHERS: Mapping[str, pathlib.Path] = {"embedded": pathlib.Path(__file__).paren
 """Trained networks that come with the package."""
 
 
+@dataclass(frozen=True)
+class Weights:
+    """A trained network with what its file says of it.
+
+    Attributes:
+        path: File that the network was read from.
+        model: Network in evaluation mode, without intermediate heads.
+        config: Group `model` of its configuration, which rebuilds it.
+        header: Where the weights come from.
+    """
+
+    path: pathlib.Path
+    model: DepthNet
+    config: ConfigDict
+    header: Header
+
+
 def save_weights(
-    path: pathlib.Path, model: DepthNet, config: ConfigDict, about: dict[str, Any], *, dtype: Any = np.float32
+    path: pathlib.Path, model: DepthNet, config: ConfigDict, header: Header, *, dtype: Any = np.float32
 ) -> None:
     """Writes a network without its intermediate heads; the file appears whole or not at all.
 
@@ -30,14 +49,14 @@ def save_weights(
         path: Ends in `.safetensors`.
         model: The network.
         config: The group `model` of its configuration, which rebuilds it.
-        about: What else the header tells, as JSON: the command, the metrics, the training data.
+        header: Where the weights come from.
         dtype: Of the stored tensors.
     """
     config = ConfigDict({**config.to_dict(), "heads": 0, "pretrained": "", "start": "", "dtype": "float32"})
     tensors = {name: np.asarray(value).astype(dtype) for name, value in named_tensors(model.without_heads()).items()}
-    header = {"format": FORMAT, "model": config.to_json(), "about": json.dumps(about)}
+    metadata = {"format": FORMAT, "model": config.to_json(), "about": header.to_json()}
     temporary = path.with_suffix(".tmp")
-    safetensors.numpy.save_file(tensors, temporary, metadata=header)
+    safetensors.numpy.save_file(tensors, temporary, metadata=metadata)
     temporary.replace(path)
 
 
@@ -52,8 +71,8 @@ def export_weights(source: pathlib.Path, path: pathlib.Path, *, dtype: Any = np.
     Raises:
         UserError: As `load_weights`.
     """
-    model, config, about = load_weights(source)
-    save_weights(pathlib.Path(path), model, config, about, dtype=dtype)
+    weights = load_weights(source)
+    save_weights(pathlib.Path(path), weights.model, weights.config, weights.header, dtype=dtype)
 
 
 def find_weights(path: pathlib.Path) -> pathlib.Path:
@@ -76,14 +95,11 @@ def find_weights(path: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def load_weights(path: pathlib.Path) -> tuple[DepthNet, ConfigDict, dict[str, Any]]:
+def load_weights(path: pathlib.Path) -> Weights:
     """Reads a network for inference.
 
     Args:
         path: As in `find_weights`.
-
-    Returns:
-        The network in evaluation mode, the group `model` of its configuration, and what the header tells about it.
 
     Raises:
         UserError: As `find_weights`, or if the file is damaged or of another kind, or a tensor is missing, unexpected,
@@ -107,10 +123,10 @@ def load_weights(path: pathlib.Path) -> tuple[DepthNet, ConfigDict, dict[str, An
         _check(path, name, expected.get(name), tensors.get(name))
     for name, variable in expected.items():
         variable[...] = jnp.asarray(tensors[name], variable.dtype)
-    return model, config, json.loads(header["about"])
+    return Weights(path, model, config, Header.from_json(header["about"]))
 
 
-def start_from(model: DepthNet, path: pathlib.Path) -> dict[str, Any]:
+def start_from(model: DepthNet, path: pathlib.Path) -> Header:
     """Gives a network the weights of another run, in place; its intermediate heads keep their own.
 
     Args:
@@ -118,12 +134,13 @@ def start_from(model: DepthNet, path: pathlib.Path) -> dict[str, Any]:
         path: As in `load_weights`.
 
     Returns:
-        What the header of the weights tells.
+        The header of the weights.
 
     Raises:
         UserError: As `load_weights`, or if the networks differ, naming the first tensor.
     """
-    other, _, about = load_weights(path)
+    weights = load_weights(path)
+    other = weights.model
     if other.preprocessing != model.preprocessing:
         raise UserError(f"{path} expects images scaled as {other.preprocessing!r}; set model.preprocessing to that")
     given = {name: np.asarray(variable[...]) for name, variable in named_tensors(other).items()}
@@ -132,7 +149,7 @@ def start_from(model: DepthNet, path: pathlib.Path) -> dict[str, Any]:
         _check(path, name, wanted.get(name), given.get(name))
     for name, variable in wanted.items():
         variable[...] = jnp.asarray(given[name], variable.dtype)
-    return about
+    return weights.header
 
 
 def _check(path: pathlib.Path, name: str, expected: Any, tensor: np.ndarray | None) -> None:

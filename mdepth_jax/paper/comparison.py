@@ -58,7 +58,7 @@ def read_run(directory: pathlib.Path) -> Run:
         if path.stem not in METRICS or path.stem not in measured:
             raise UserError(f"{path}: name the file after the metric that it sets: {', '.join(METRICS)}")
         scores[path.stem] = measured[path.stem]
-    model, _, _ = load_weights(directory)
+    model = load_weights(directory).model
     row = config.name.removesuffix("_pairs")
     row = row if row in figures.ROWS else config.name
     known = {name: float(scores[name]) for name in METRICS if name in scores}

@@ -1,10 +1,11 @@
 """The search itself: proposals in, a narrower network out; it goes on where it was stopped."""
 
+import dataclasses
 import itertools
 import json
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from ml_collections import ConfigDict
 from mdepth_jax.data.types import Data
 from mdepth_jax.errors import UserError
 from mdepth_jax.files import write_whole
-from mdepth_jax.models import DepthNet
+from mdepth_jax.models import DepthNet, Header, TrainingRun
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.models.weights import save_weights
 from mdepth_jax.models.widths import describe
@@ -33,7 +34,7 @@ from mdepth_jax.training.evaluation import evaluate
 from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import append, read_lines, rewrite
 from mdepth_jax.training.objective import Objective
-from mdepth_jax.training.provenance import describe_output, lineage
+from mdepth_jax.training.provenance import describe_output
 from mdepth_jax.training.state import TrainState
 from mdepth_jax.training.step import make_eval_step, make_train_step, make_training_mesh, replicate, teach
 
@@ -45,7 +46,7 @@ class Subject(NamedTuple):
 
     Attributes:
         model: The network, without heads.
-        about: What the header of its weights tells.
+        header: Header of its weights.
         run_config: Of the run that made it; the pruned run gets it.
         config: What the search goes by: other data may choose between proposals.
         structure: Of the network.
@@ -54,7 +55,7 @@ class Subject(NamedTuple):
     """
 
     model: DepthNet
-    about: Mapping[str, Any]
+    header: Header
     run_config: ConfigDict
     config: ConfigDict
     structure: Structure
@@ -83,7 +84,7 @@ class Search:
         teacher: Callable[[Any], Prediction] | None,
         workdir: pathlib.Path,
     ) -> None:
-        model, self.about, self.run_config, config, self.structure, self.resource, settings = subject
+        model, self.header, self.run_config, config, self.structure, self.resource, settings = subject
         self.config, self.settings = config, settings
         self.data, self.teacher, self.workdir = data, teacher, workdir
         self.mesh = make_training_mesh(config.data.batch_size)
@@ -99,7 +100,7 @@ class Search:
         self.begin = make_begin(optimizer)
         self.checkpoints = Checkpoints(workdir)
         self.kept: surgery.Kept = self.whole
-        self._counts: dict[str, int] = {}  # pairs and depth maps of an evaluation, if this process made one
+        self._pairs = self._depth_maps = 0  # of an evaluation, if this process made one
         self.state = self._snapshot(0, state.params, state.batch_stats)
         self._resume()
 
@@ -167,9 +168,10 @@ class Search:
 
     def export(self) -> None:
         """Writes the network so far as an ordinary run."""
-        measured = {"scores": {self.config.train.best_by: self.history[-1].score}, **self._counts}
+        score = {self.config.train.best_by: self.history[-1].score}
+        measured = Header(scores=score, pairs=self._pairs, depth_maps=self._depth_maps)
         own = self.run_config.data.eval == self.config.data.eval
-        write_run(self.workdir, self.cut(), self.run_config, self.about, measured if own else {})
+        write_run(self.workdir, self.cut(), self.run_config, self.header.lineage, measured if own else None)
 
     def cut(self) -> DepthNet:
         """Gives the network so far, cut out."""
@@ -213,7 +215,7 @@ class Search:
             self.data.truths and self.data.truths(),
             log=self.config.data.log,
         )
-        self._counts = {"pairs": result.total, "depth_maps": result.maps}
+        self._pairs, self._depth_maps = result.total, result.maps
         return result.scores[self.config.train.best_by]
 
     def _resume(self) -> None:
@@ -239,7 +241,11 @@ class Search:
 
 
 def write_run(
-    workdir: pathlib.Path, smaller: DepthNet, config: ConfigDict, about: Mapping[str, Any], measured: Mapping[str, Any]
+    workdir: pathlib.Path,
+    smaller: DepthNet,
+    config: ConfigDict,
+    earlier: Sequence[TrainingRun],
+    measured: Header | None = None,
 ) -> None:
     """Writes a pruned network as an ordinary run: `model.safetensors` and `config.json`.
 
@@ -247,20 +253,19 @@ def write_run(
         workdir: Directory of the run.
         smaller: The network, cut out.
         config: Of the run that was pruned; it stays as it is.
-        about: What the header of that run's weights tells.
-        measured: Scores of the pruned network on the held-out set of `config`, with their counts; none if not known.
+        earlier: Runs that its weights have been through, the first one first.
+        measured: Header with the scores of the pruned network on the set of `config`; None if unknown.
     """
     config = config.copy_and_resolve_references()
     config.name = config.name.removesuffix(SUFFIX) + SUFFIX
     config.model.update({"heads": 0, "widths": describe(smaller), "pretrained": "", "start": ""})
-    told = {
-        "output": describe_output(config),
-        **measured,
-        "command": environment.command(),
-        "config": config.to_dict(),
-        "earlier": lineage(about),
-    }
-    save_weights(workdir / "model.safetensors", smaller, config.model, told)
+    header = dataclasses.replace(
+        measured or Header(),
+        run=TrainingRun(environment.command(), config.to_dict()),
+        earlier=tuple(earlier),
+        output=describe_output(config),
+    )
+    save_weights(workdir / "model.safetensors", smaller, config.model, header)
     write_whole(workdir / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
 
 

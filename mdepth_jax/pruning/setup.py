@@ -41,21 +41,21 @@ def open_run(
     Raises:
         UserError: If the run, a key of its configuration, the target or the table will not do.
     """
-    model, model_config, about = load_weights(weights)
-    config = configuration.of_weights(about, weights)
+    loaded = load_weights(weights)
+    config = configuration.of_weights(loaded)
     held_out = config.data.eval
     for key, value in overrides.items():
         configuration.override(config, key, value)
     if config.model.heads:
         print(f"{weights} was trained with {config.model.heads} intermediate heads; they are dropped")
-    config.model.update(model_config.to_dict() | {"dtype": config.model.dtype})
+    config.model.update(loaded.config.to_dict() | {"dtype": config.model.dtype})
     configuration.check(config)
     run_config = config.copy_and_resolve_references()
     run_config.data.eval = held_out
-    structure = find_structure(model, config.data.height, config.data.width)
+    structure = find_structure(loaded.model, config.data.height, config.data.width)
     saved = make_resource(resource, structure, latency_table)
     netadapt.check_target(structure, saved, settings)
-    return Subject(model, about, run_config, config, structure, saved, settings)
+    return Subject(loaded.model, loaded.header, run_config, config, structure, saved, settings)
 
 
 def make_search(subject: Subject, workdir: pathlib.Path, flags: Mapping[str, str]) -> Search:
@@ -93,11 +93,11 @@ def cut_at_once(subject: Subject, workdir: pathlib.Path, flags: Mapping[str, str
     Raises:
         UserError: If the directory is another search's.
     """
-    model, about, run_config, config, structure, resource, settings = subject
+    model, header, run_config, config, structure, resource, settings = subject
     bind_to_workdir(workdir, flags, config)
     kept = netadapt.same_share(structure, named_tensors(model), resource, settings.target, settings.divisor)
-    write_run(workdir, surgery.cut(model, structure, kept), run_config, about, measured={})
-    return summary.write_cut(workdir, structure, resource, kept, run_config, about)
+    write_run(workdir, surgery.cut(model, structure, kept), run_config, header.lineage)
+    return summary.write_cut(workdir, structure, resource, kept, run_config, header.lineage)
 
 
 def bind_to_workdir(workdir: pathlib.Path, flags: Mapping[str, str], config: ConfigDict) -> None:

@@ -3,13 +3,14 @@
 import csv
 import pathlib
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tabulate
 from ml_collections import ConfigDict
 
 from mdepth_jax import licences, plots
+from mdepth_jax.models import TrainingRun
 from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.latency import Shapes, layers
 from mdepth_jax.pruning.resources import Resource, count_macs
@@ -47,7 +48,7 @@ def write(search: Search) -> str:
         "",
         *_tell_cut(directory, search.structure, resource, search.kept),
     ]
-    return _write_report(directory, lines, search.run_config, search.about)
+    return _write_report(directory, lines, search.run_config, search.header.lineage)
 
 
 def write_cut(
@@ -56,7 +57,7 @@ def write_cut(
     resource: Resource,
     kept: Kept,
     config: ConfigDict,
-    about: Mapping[str, Any],
+    earlier: Sequence[TrainingRun],
 ) -> str:
     """Writes `report.md` and `widths.csv` of a network that was pruned without a search, and gives the text.
 
@@ -66,10 +67,10 @@ def write_cut(
         resource: That was saved.
         kept: Channels of every group.
         config: Of the run that was pruned.
-        about: What the header of its weights tells.
+        earlier: Runs that its weights have been through, the first one first.
     """
     lines = [f"# {config.name}, pruned without a search", "", *_tell_cut(directory, structure, resource, kept)]
-    return _write_report(directory, lines, config, about)
+    return _write_report(directory, lines, config, earlier)
 
 
 def _tell_cut(directory: pathlib.Path, structure: Structure, resource: Resource, kept: Kept) -> list[str]:
@@ -90,7 +91,9 @@ def _tell_cut(directory: pathlib.Path, structure: Structure, resource: Resource,
     ]
 
 
-def _write_report(directory: pathlib.Path, lines: Sequence[str], config: ConfigDict, about: Mapping[str, Any]) -> str:
+def _write_report(
+    directory: pathlib.Path, lines: Sequence[str], config: ConfigDict, earlier: Sequence[TrainingRun]
+) -> str:
     """Writes `report.md`: the lines, what the output means, the terms, and what comes next."""
     lines = [
         *lines,
@@ -98,7 +101,7 @@ def _write_report(directory: pathlib.Path, lines: Sequence[str], config: ConfigD
         "",
         "Terms of what it was trained with:",
         "",
-        licences.as_table(licences.of_runs([*provenance.configs_of(about), config])),
+        licences.as_table(licences.of_runs([*provenance.configs_of(earlier), config])),
         "",
         "Next, the long training, like the one of the run that was pruned but at a tenth of its learning rate:",
         "",

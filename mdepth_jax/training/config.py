@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.files import read_json, write_whole
-from mdepth_jax.models import default_config
+from mdepth_jax.models import Weights, default_config
 
 
 def default() -> ConfigDict:
@@ -264,19 +264,15 @@ def complete(saved: Mapping[str, Any], where: str) -> ConfigDict:
     return config
 
 
-def of_weights(about: Mapping[str, Any], path: pathlib.Path) -> ConfigDict:
-    """Gives the configuration of the run that made a file of weights.
-
-    Args:
-        about: What the file's header tells, see `models.weights.load_weights`.
-        path: Of the file or its run, for messages.
+def of_weights(weights: Weights) -> ConfigDict:
+    """Returns the configuration of the run that made a file of weights.
 
     Raises:
-        UserError: If the header does not tell it, or as `complete`.
+        UserError: If the header does not hold it, or it has keys that this version does not know.
     """
-    if "config" not in about:
-        raise UserError(f"{path}: its header does not tell the run's configuration; give a file that a run wrote")
-    return complete(about["config"], str(path))
+    if not weights.header.run.config:
+        raise UserError(f"{weights.path}: its header lacks the run's configuration; give a file that a run wrote")
+    return complete(weights.header.run.config, str(weights.path))
 
 
 def differences(ours: ConfigDict, theirs: ConfigDict) -> list[str]:

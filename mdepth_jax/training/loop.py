@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from mdepth_jax import plots
 from mdepth_jax.data.types import Data
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import DepthNet
+from mdepth_jax.models import DepthNet, Header, TrainingRun
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.models.weights import save_weights
 from mdepth_jax.training import config as configuration
@@ -72,7 +72,7 @@ class Trainer:
         data: Batches.
         teacher: Gives depth and features of a batch of images on the devices; None for none.
         adversary: The discriminator of the holistic term; None without that term.
-        earlier: The runs that the network's weights have been through, see `provenance.lineage`.
+        earlier: The runs that the network's weights have been through, the first one first.
 
     On several hosts every one of them makes a `Trainer` on one shared run directory, which the first one writes.
 
@@ -90,7 +90,7 @@ class Trainer:
         data: Data,
         teacher: Callable[[Any], Prediction] | None = None,
         adversary: Adversary | None = None,
-        earlier: Sequence[dict[str, Any]] = (),
+        earlier: Sequence[TrainingRun] = (),
     ) -> None:
         self.config, self.workdir, self.data, self.teacher = config, workdir, data, teacher
         self.terms, self.earlier = objective.terms, earlier
@@ -225,18 +225,17 @@ class Trainer:
         plots.save_curves(self.workdir / "curves.png", self.book.records)
         if better:
             model = nnx.merge(self.graph, self.state.params, self.state.batch_stats)
-            about = {
-                "output": describe_output(self.config),
-                "scores": result.scores,
-                "pairs": result.total,
-                "depth_maps": result.maps,
-                "step": self.step,
-                "terms": list(self.terms),
-                "command": environment.command(),
-                "config": self.config.to_dict(),
-                "earlier": list(self.earlier),
-            }
-            save_weights(self.workdir / "model.safetensors", model, self.config.model, about)
+            header = Header(
+                run=TrainingRun(environment.command(), self.config.to_dict()),
+                earlier=tuple(self.earlier),
+                output=describe_output(self.config),
+                scores=result.scores,
+                pairs=result.total,
+                depth_maps=result.maps,
+                step=self.step,
+                terms=tuple(self.terms),
+            )
+            save_weights(self.workdir / "model.safetensors", model, self.config.model, header)
 
 
 class Clock:

@@ -1,10 +1,10 @@
 """What a network comes from and what its depth means, as the header of its weights tells it."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
+from mdepth_jax.models import TrainingRun
 from mdepth_jax.training import config as configuration
 
 UNIT_TERMS = {"dense", "l1"}  # losses that no factor on the prediction leaves as they are
@@ -28,23 +28,10 @@ def describe_output(config: ConfigDict) -> str:
     return describe_depth(config) + (f"; {log:g} times its natural logarithm" if log else "")
 
 
-def lineage(about: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Lists the runs that the weights of a file have been through, for the header of a run that goes on with them.
-
-    Args:
-        about: What the file's header tells, see `models.weights.load_weights`.
-
-    Returns:
-        Of every run what is known of its `command` and its `config`, the first run first, that of the file last.
-    """
-    return [*about.get("earlier", []), {key: about[key] for key in ("command", "config") if key in about}]
-
-
-def configs_of(about: Mapping[str, Any]) -> list[ConfigDict]:
-    """Gives the configurations of the runs of `lineage`.
+def configs_of(runs: Iterable[TrainingRun]) -> list[ConfigDict]:
+    """Returns the configurations of runs, but for those that are unknown.
 
     Raises:
-        UserError: As `training.config.complete`.
+        UserError: If a configuration has keys that this version does not know.
     """
-    runs = [run for run in lineage(about) if "config" in run]
-    return [configuration.complete(run["config"], "the header of the weights") for run in runs]
+    return [configuration.complete(run.config, "the header of the weights") for run in runs if run.config]

@@ -3,13 +3,12 @@
 import pathlib
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 from ml_collections import ConfigDict
 
 from mdepth_jax import licences
 from mdepth_jax.files import write_whole
-from mdepth_jax.models import DepthNet, count_macs, count_parameters
+from mdepth_jax.models import DepthNet, TrainingRun, count_macs, count_parameters
 from mdepth_jax.training import provenance
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.loop import Result
@@ -61,7 +60,7 @@ def write(
     result: Result,
     network: str,
     seconds: float,
-    earlier: Sequence[dict[str, Any]] = (),
+    earlier: Sequence[TrainingRun] = (),
 ) -> str:
     """Writes `report.md` and gives its text.
 
@@ -71,7 +70,7 @@ def write(
         result: How the run ended.
         network: Of `describe_network`.
         seconds: That this process took for training.
-        earlier: The runs that the weights have been through before, see `provenance.lineage`.
+        earlier: The runs that the weights have been through before, the first one first.
     """
     best_by = config.train.best_by
     key, name = f"eval/{best_by}", TITLES[best_by]
@@ -94,7 +93,7 @@ def write(
         "![losses and weights](curves.png)",
         "",
     ]
-    parts = licences.of_runs(provenance.configs_of({"earlier": earlier, "config": config.to_dict()}))
+    parts = licences.of_runs([*provenance.configs_of(earlier), config])
     lines += [f"The network gives {provenance.describe_output(config)}.", ""]
     lines += ["Terms of what it was trained with:", "", licences.as_table(parts), ""]
     lines += ["Next:", "", *(f"    {command}" for command in next_commands(workdir, config)), ""]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mdepth_jax.models import save_weights
+from mdepth_jax.models.header import Header, TrainingRun
 from mdepth_jax.training import logbook
 from mdepth_jax.training.config import overlay
 from tests.tflite.networks import make_network
@@ -88,7 +89,7 @@ def test_convert(execute, tmp_path):
     data = {"source": "scenes", "count": 20, "eval_count": 4, "height": 32, "width": 64}
     config = overlay(model=options, data=data)
     model, output = tmp_path / "model.safetensors", tmp_path / "phone"
-    save_weights(model, network, config.model, {"config": config.to_dict()})
+    save_weights(model, network, config.model, Header(TrainingRun(config=config.to_dict())))
     cells = execute("convert_to_tflite", MODEL=str(model), OUTPUT=str(output), SCENES=8, PRECISIONS=["float16", "int8"])
     (table,) = shown(cells["table"], "text/html")
     passed, failed = (re.findall("<td[^>]*>(.*?) *</td>", row) for row in re.findall("<tr><td.*", table))

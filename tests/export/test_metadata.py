@@ -1,10 +1,13 @@
+import dataclasses
 import hashlib
 
 import pytest
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.export.metadata import describe, unfinished
+from mdepth_jax.models import Header, Weights
 from mdepth_jax.training.config import overlay
+from tests.tflite.networks import make_network
 
 
 def test_a_file_appears_when_it_is_finished(tmp_path):
@@ -47,14 +50,15 @@ def test_places_that_cannot_be_written(tmp_path, name, message):
 
 
 def test_description(tmp_path):
-    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"weights")
     config = overlay(data={"root": "data/nyuv2", "log": 4.0, "height": 64, "width": 96})
-    header = {"output": "depth, larger = farther, in metres", "scores": {"whdr": 0.2}, "pairs": 10, "config": {}}
-    about = describe(tmp_path, config.model, config, header, "int8")
+    header = Header(output="depth, larger = farther, in metres", scores={"whdr": 0.2}, pairs=10)
+    weights = Weights(path, make_network(), config.model, header)
+    about = describe(weights, config, "int8")
     assert about["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()
-    assert about == describe(tmp_path / "model.safetensors", config.model, config, header, "int8")
-    assert about["output"] == header["output"]
-    assert "larger = farther" in describe(tmp_path, config.model, config, {}, "int8")["output"]
+    assert about["output"] == header.output
+    assert "larger = farther" in describe(dataclasses.replace(weights, header=Header()), config, "int8")["output"]
     assert "64x96" in about["input"]
     assert (about["training_data"], about["scores"]) == ("nyuv2", {"whdr": 0.2, "pairs": 10})
     assert about["config"] == {"data": {"log": 4.0}, "loss": {"terms": "auto"}}

@@ -1,12 +1,16 @@
 """The card of a file, made of what its run and its conversion tell."""
 
+import dataclasses
+
 import pytest
 
 from mdepth_jax.export.metadata import describe
 from mdepth_jax.export.model_card import Timing, card
 from mdepth_jax.export.verification import Agreement, Proof
 from mdepth_jax.metrics import whdr_interval
+from mdepth_jax.models import Header, TrainingRun, Weights
 from mdepth_jax.training.config import overlay
+from tests.tflite.networks import make_network
 
 PROOF = Proof(32, "photos", Agreement(4.8e-4, 0.99991), extreme=127.5)
 ROW = {
@@ -27,18 +31,26 @@ CONFIG = {
     "train": {"epochs": 6},
     "seed": 3,
 }
+NOTHING = Header()
+
+
+@pytest.fixture(scope="module")
+def network():
+    return make_network()
 
 
 @pytest.fixture
-def write(tmp_path):
+def write(network, tmp_path):
     """Gives the card of a run with the given header, converted at the given size."""
     (tmp_path / "model.safetensors").write_bytes(b"weights")
 
-    def write(about, proof=PROOF, timing=TIMING, kind="float16", **groups):
+    def write(header=NOTHING, proof=PROOF, timing=TIMING, kind="float16", **groups):
         config = overlay(**(CONFIG | groups))
-        about = {"config": config.to_dict(), **about}
-        metadata = describe(tmp_path, config.model, config, about, kind)
-        return card("m.tflite", metadata, config, about, "2.6M parameters, 0.087 GMACs", proof, timing)
+        run = dataclasses.replace(header.run, config=config.to_dict())
+        header = dataclasses.replace(header, run=run)
+        weights = Weights(tmp_path / "model.safetensors", network, config.model, header)
+        metadata = describe(weights, config, kind)
+        return card("m.tflite", metadata, config, header, "2.6M parameters, 0.087 GMACs", proof, timing)
 
     return write
 
@@ -50,7 +62,7 @@ def cells(text):
 
 
 def test_sections_in_order(write):
-    lines = write({}).splitlines()
+    lines = write().splitlines()
     assert lines[0] == "# m.tflite"
     assert [line for line in lines if line.startswith("## ")] == [
         "## Input and output", "## Check it in your app", "## Training", "## Accuracy", "## This file", "## Licences",
@@ -61,7 +73,7 @@ def test_sections_in_order(write):
 
 
 def test_training_is_told_by_the_header(write):
-    text = write({"terms": ["ranking", "pixelwise"], "step": 495, "command": "python -m mdepth_jax.train --config x"})
+    text = write(Header(TrainingRun("python -m mdepth_jax.train --config x"), terms=("ranking", "pixelwise"), step=495))
     rows = cells(text)
     assert rows["data"] == ["data/nyuv2, split train"]
     assert rows["losses"] == ["ranking + pixelwise"]
@@ -74,19 +86,19 @@ def test_training_is_told_by_the_header(write):
 
 
 def test_what_the_header_does_not_tell_is_unknown(write):
-    text = write({})
+    text = write()
     rows = cells(text)
     assert rows["length"] == ["unknown"]
     assert "\n    unknown\n" in text
     assert "Unknown: the weights tell no score" in text
-    assert cells(write({"scores": {"whdr": 0.2}}))["network"][1:4] == ["0.2000", "unknown", "unknown"]
-    assert cells(write({"scores": {"rmse": 0.8}, "depth_maps": 654}))["network"][:4] == [
+    assert cells(write(Header(scores={"whdr": 0.2})))["network"][1:4] == ["0.2000", "unknown", "unknown"]
+    assert cells(write(Header(scores={"rmse": 0.8}, depth_maps=654)))["network"][:4] == [
         "RMSE", "0.8000", "not computed", "654 maps",
     ]  # fmt: skip
 
 
 def test_scores_have_their_number_and_interval(write):
-    scores = {"scores": {"whdr": 0.25}, "pairs": 100}
+    scores = Header(scores={"whdr": 0.25}, pairs=100)
     rows = cells(write(scores))
     assert rows["network"] == ["WHDR", "0.2500", "+- 0.0849", "100 pairs", "data/nyuv2, split test"]
     rows = cells(write(scores, PROOF._replace(pairs=400, network_whdr=0.25, file_whdr=0.26)))
@@ -96,7 +108,7 @@ def test_scores_have_their_number_and_interval(write):
 
 
 def test_figures_of_the_file(write):
-    rows = cells(write({}))
+    rows = cells(write())
     assert rows["size"] == ["5.31 MB"]
     assert rows["largest error"] == ["4.8e-04 of the range of the network's depth"]
     assert rows["rank correlation"] == ["0.99991 with the network's depth"]
@@ -109,31 +121,31 @@ def test_figures_of_the_file(write):
     assert rows["largest value inside"] == ["128; GPUs that compute in float16 hold 65504"]
     assert rows["operators"] == ["42 CONV_2D, 10 ADD"]
     assert rows["not delegated"] == ["none"]
-    assert cells(write({}, kind="int8"))["gate, passed"] == ["rank correlation at least 0.99"]
+    assert cells(write(NOTHING, kind="int8"))["gate, passed"] == ["rank correlation at least 0.99"]
 
 
 def test_a_network_that_went_through_several_runs(write):
-    before = {"command": "first", "config": overlay(data={"root": "diw"}, model={"pretrained": "keras"}).to_dict()}
-    text = write({"earlier": [before], "command": "second"}, model={"start": "runs/first"})
+    before = TrainingRun("first", overlay(data={"root": "diw"}, model={"pretrained": "keras"}).to_dict())
+    text = write(Header(TrainingRun("second"), earlier=(before,)), model={"start": "runs/first"})
     rows = cells(text)
     assert rows["began with"] == ["the weights of the run before"]
     assert "\n    first\n    second\n" in text
     names = {name.partition(" (by")[0] for name in rows}
     assert {"Depth in the Wild", "NYU Depth V2", "weights of Keras Applications", "ImageNet"} <= names
     assert "runs/first" not in text
-    assert cells(write({}, model={"start": "runs/first"}))["began with"] == ["runs/first"]
+    assert cells(write(NOTHING, model={"start": "runs/first"}))["began with"] == ["runs/first"]
 
 
 def test_limits_follow_the_file(write):
-    assert "It was trained at" not in write({})
+    assert "It was trained at" not in write()
     larger = TIMING._replace(row=ROW | {"input": "1x256x256x3 float32"})
-    assert "It sees 256x256 pixels (HxW)" in (text := write({}, timing=larger))
+    assert "It sees 256x256 pixels (HxW)" in (text := write(NOTHING, timing=larger))
     assert "It was trained at 96x128" in text
-    assert "Quantised" in write({}, kind="int8")
-    assert "no single factor turns it into metres" in write({})
-    assert "off by an unknown factor" in write({}, loss={"terms": "dense"})
-    assert "overflow in float16" not in write({})
-    assert "overflow in float16" in write({}, PROOF._replace(extreme=7e4), kind="none")
-    assert "a scale and a zero" not in write({})
-    assert "a scale and a zero" in write({}, timing=TIMING._replace(row=ROW | {"input": "1x96x128x3 uint8"}))
-    assert "which are no photographs" in write({}, data={"source": "scenes", "count": 4})
+    assert "Quantised" in write(NOTHING, kind="int8")
+    assert "no single factor turns it into metres" in write()
+    assert "off by an unknown factor" in write(NOTHING, loss={"terms": "dense"})
+    assert "overflow in float16" not in write()
+    assert "overflow in float16" in write(NOTHING, PROOF._replace(extreme=7e4), kind="none")
+    assert "a scale and a zero" not in write()
+    assert "a scale and a zero" in write(NOTHING, timing=TIMING._replace(row=ROW | {"input": "1x96x128x3 uint8"}))
+    assert "which are no photographs" in write(NOTHING, data={"source": "scenes", "count": 4})

@@ -12,11 +12,14 @@ from flax import nnx
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
+from mdepth_jax.models.header import Header, TrainingRun
 from mdepth_jax.models.teachers import load_teacher
 from mdepth_jax.models.weights import TEACHERS, export_weights, load_weights, save_weights, start_from
 from mdepth_jax.training.config import overlay
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), dtype=np.uint8)
+
+HEADER = Header(TrainingRun("train"), scores={"whdr": 0.25})
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def model(config):
 @pytest.fixture
 def saved(model, config, tmp_path):
     path = tmp_path / "model.safetensors"
-    save_weights(path, model, config, {"whdr": 0.25, "command": "train"})
+    save_weights(path, model, config, HEADER)
     return path
 
 
@@ -45,9 +48,11 @@ def edit(path, change):
 
 
 def test_round_trip(model, saved):
-    loaded, config, about = load_weights(saved)
-    assert about == {"whdr": 0.25, "command": "train"}
-    assert config.heads == 0
+    weights = load_weights(saved)
+    loaded = weights.model
+    assert weights.header == HEADER
+    assert weights.path == saved
+    assert weights.config.heads == 0
     model.eval()
     expected = model(jnp.asarray(IMAGE))
     outputs = loaded(jnp.asarray(IMAGE))
@@ -59,8 +64,8 @@ def test_round_trip(model, saved):
 def test_another_network_comes_back_with_its_epsilon(tmp_path):
     config = overlay(model={"encoder": "shufflenet_v2", "decoder": "nnconv5", "heads": 0, "norm_epsilon": 1e-3}).model
     model, path = build_model(config, rngs=nnx.Rngs(0)), tmp_path / "model.safetensors"
-    save_weights(path, model, config, {})
-    loaded, _, _ = load_weights(path)
+    save_weights(path, model, config, Header())
+    loaded = load_weights(path).model
     assert loaded.encoder.head.norm.epsilon == 1e-3
     for a, b in zip(jax.tree.leaves(nnx.state(model)), jax.tree.leaves(nnx.state(loaded)), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -68,8 +73,9 @@ def test_another_network_comes_back_with_its_epsilon(tmp_path):
 
 def test_run_directory_and_half_precision(model, saved, tmp_path):
     export_weights(saved, tmp_path / "model.safetensors")
-    loaded, _, about = load_weights(tmp_path)
-    assert about["whdr"] == 0.25
+    weights = load_weights(tmp_path)
+    loaded = weights.model
+    assert weights.header.scores == {"whdr": 0.25}
     model.eval()
     expected = np.asarray(model(jnp.asarray(IMAGE)).depth)
     depth = np.asarray(loaded(jnp.asarray(IMAGE)).depth)
@@ -114,7 +120,7 @@ def test_other_files(tmp_path, content):
 
 
 def test_the_embedded_teacher_has_a_name():
-    _, config, _ = load_weights(pathlib.Path("embedded"))
+    config = load_weights(pathlib.Path("embedded")).config
     assert config.encoder == "mobilenet_v2"
 
 
@@ -149,8 +155,9 @@ def test_a_teacher_of_another_unit(saved):
 
 def test_the_embedded_teacher():
     assert TEACHERS["embedded"].stat().st_size < 6e6
-    _, _, about = load_weights(TEACHERS["embedded"])
-    assert about["command"].startswith("python -m mdepth_jax.train --config configs/teacher.py")
+    header = load_weights(TEACHERS["embedded"]).header
+    assert header.scores == {"whdr": 0.26}
+    assert header.run.command.startswith("python -m mdepth_jax.train --config configs/teacher.py")
     prediction = load_teacher("embedded")(jnp.zeros((1, 96, 128, 3), jnp.uint8))
     assert prediction.depth.shape == (1, 96, 128, 1)
     assert prediction.features.shape[1:3] == (48, 64)

@@ -8,6 +8,7 @@ import pytest
 from flax import nnx
 
 from mdepth_jax.models import build_model, load_weights, save_weights
+from mdepth_jax.models.header import Header
 from mdepth_jax.models.layers import Conv, ConvNorm, DepthwiseConv
 from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.models.widths import describe, read_widths
@@ -189,8 +190,9 @@ def test_a_cut_network_is_an_ordinary_model(network, tmp_path):
     config = config.copy_and_resolve_references()
     config.widths = describe(smaller)
     path = tmp_path / "model.safetensors"
-    save_weights(path, smaller, config, {})
-    loaded, read, _ = load_weights(path)
+    save_weights(path, smaller, config, Header())
+    weights = load_weights(path)
+    loaded, read = weights.model, weights.config
     assert read.widths == config.widths
     assert read_widths(loaded) == read_widths(smaller)
     for name, variable in named_tensors(smaller).items():

@@ -37,8 +37,9 @@ def test_a_run_leaves_what_a_user_wants(config, model, objective, data, tmp_path
         assert grid.size == (3 * SIZE, 4 * SIZE)
     assert (tmp_path / "curves.png").stat().st_size > 1000
     assert list((tmp_path / "tensorboard").iterdir())
-    loaded, _, about = load_weights(tmp_path)
-    assert about["scores"]["whdr"] == min(record["eval/whdr"] for record in records if "eval/whdr" in record)
+    weights = load_weights(tmp_path)
+    loaded = weights.model
+    assert weights.header.scores["whdr"] == min(record["eval/whdr"] for record in records if "eval/whdr" in record)
     assert not loaded(jnp.asarray(random_batch(0)["image"])).auxiliary
 
 

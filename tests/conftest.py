@@ -39,7 +39,7 @@ def forget_programs():
 
 @pytest.fixture
 def golden():
-    """Loads the cases of one golden file: `golden("a1_diw_ranking")` gives a list of dicts of arrays.
+    """Loads the cases of one golden file: `golden("ranking_diw")` returns a list of dicts of arrays.
 
     What the file says of all cases stands in each of them.
     """

@@ -52,7 +52,7 @@ def loop_counts(depth, points, relation, image_size, valid):
 
 @pytest.mark.parametrize("number", range(6))
 def test_golden_counts(golden, number):
-    case = golden("a2_whdr")[number]
+    case = golden("whdr")[number]
     ordered, equal = case["target"][None, 4] != 0, case["target"][None, 4] == 0
     for index, threshold in enumerate(case["thresholds"].tolist()):
         for valid, name in ((ordered, "not_eq"), (equal, "eq")):
@@ -63,7 +63,7 @@ def test_golden_counts(golden, number):
 
 @pytest.mark.parametrize("number", range(5))
 def test_golden_whdr(golden, number):
-    case = golden("a2_whdr")[number]
+    case = golden("whdr")[number]
     rate = jitted_whdr(*from_golden(case))
     assert rate.dtype == jnp.float32
     np.testing.assert_allclose(rate, case["whdr_test"], rtol=1e-7)
@@ -71,7 +71,7 @@ def test_golden_whdr(golden, number):
 
 @pytest.mark.parametrize("number", range(6))
 def test_golden_resized(golden, number):
-    case = golden("a2_whdr")[number]
+    case = golden("whdr")[number]
     height, width = case["target_res"]
     pixels = jnp.asarray(np.stack(np.mgrid[:height, :width], axis=-1), jnp.int32).reshape(-1, 1, 2)
     sampled = jax.jit(metrics._sample_resized)(
@@ -168,7 +168,7 @@ def values(sums):
 
 @pytest.mark.parametrize("number", range(3))
 def test_golden_nyu_alignment(golden, x64, number):
-    case = golden("a4_nyu_normalise")[number]
+    case = golden("align_to_nyu")[number]
     prediction, target = (jnp.asarray(case[key])[None, ..., None] for key in ("z", "gt"))
     aligned = jitted_align(prediction)
     np.testing.assert_allclose(aligned[0, ..., 0], case["normalised"], rtol=1e-9)
@@ -177,7 +177,7 @@ def test_golden_nyu_alignment(golden, x64, number):
 
 
 def test_golden_si_rmse(golden, x64):
-    case = golden("c1_mannequin_losses")[0]
+    case = golden("mannequin_losses")[0]
     prediction, target = jnp.exp(case["log_pred"])[..., None], jnp.asarray(case["depth_gt"])[..., None]
     valid = jnp.asarray(case["gt_mask"] > 0.5)[..., None]
     sums = jitted_sums(prediction, target, valid)

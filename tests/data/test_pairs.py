@@ -127,7 +127,7 @@ def test_no_point_of_a_drawn_pair_is_unknown():
 
 
 def test_coordinates_match_the_originals(golden):
-    for case in golden("a3_diw_coords"):
+    for case in golden("diw_coordinates"):
         net_size = tuple(case["net_hw"].tolist())
         for row, (width, height), label, net, lua, original in zip(
             case["csv_yA_xA_yB_xB"],
@@ -155,7 +155,7 @@ def test_coordinates_cover_the_net_and_stay_inside():
 
 
 def test_golden_csv_lines_parse(tmp_path, golden):
-    case = golden("a3_diw_coords")[0]
+    case = golden("diw_coordinates")[0]
     symbols = {1: ">", -1: "<"}
     text = "".join(
         f"./DIW_test/{number}.thumb\n{ya},{xa},{yb},{xb},{symbols[label]},{width},{height}\n"
@@ -175,7 +175,7 @@ def test_golden_csv_lines_parse(tmp_path, golden):
 
 
 def test_golden_ratio_relations(golden):
-    for case in golden("b1_redweb_labels"):
+    for case in golden("redweb_relations"):
         # The last case holds pixels of the original map.
         depth = case["depth_net"] if case["target"].shape[1] == 3000 else case["depth_png"]
         ya, xa, yb, xb, label = case["target"]

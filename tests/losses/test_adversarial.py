@@ -8,7 +8,7 @@ from mdepth_jax.losses import hinge_discriminator_loss, hinge_generator_loss
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_golden(golden, number):
-    case = golden("d2_pixel_holistic")[number]
+    case = golden("discriminator")[number]
     real, fake = jnp.asarray(case["D_T"]), jnp.asarray(case["D_S"])
     loss, (grad_real, grad_fake) = jax.value_and_grad(hinge_discriminator_loss, argnums=(0, 1))(real, fake)
     np.testing.assert_allclose(loss, case["d_loss"], rtol=2e-5)

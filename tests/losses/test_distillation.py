@@ -48,7 +48,7 @@ def unit_nodes(seed, nodes, channels, offset=0.0):
 
 @pytest.mark.parametrize("number", range(9))
 def test_golden(golden, number):
-    case = golden("d1_pairwise")[number]
+    case = golden("pairwise")[number]
     student, teacher = (jnp.asarray(np.moveaxis(case[key], 1, -1)) for key in ("feat_S", "feat_T"))
     loss, gradient = value_and_grad(student, teacher, pool_scale=float(case["scale"]))
     np.testing.assert_allclose(loss, case["loss"], rtol=2e-5)
@@ -57,7 +57,7 @@ def test_golden(golden, number):
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 6, 8])
 def test_golden_similarities(golden, number):
-    case = golden("d1_pairwise")[number]
+    case = golden("pairwise")[number]
     teacher = jnp.asarray(np.moveaxis(case["feat_T"], 1, -1))
     pooled = distillation._max_pool(teacher, tuple(case["patch_hw"].tolist()))
     np.testing.assert_array_equal(np.moveaxis(pooled, -1, 1), case["pooled_T"])

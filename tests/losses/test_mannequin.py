@@ -80,7 +80,7 @@ def loop_smoothness(prediction, image, order, scales):
 
 
 def test_golden_float64(golden, x64):
-    case = golden("c1_mannequin_losses")[0]
+    case = golden("mannequin_losses")[0]
     prediction, target, valid, image = from_golden(case)
     for name, (loss, grad) in {
         "data": data(prediction, target, valid),
@@ -93,7 +93,7 @@ def test_golden_float64(golden, x64):
 
 
 def test_golden_float32(golden):
-    case = golden("c1_mannequin_losses")[1]
+    case = golden("mannequin_losses")[1]
     prediction, target, valid, image = from_golden(case)
     assert prediction.dtype == jnp.float32
     np.testing.assert_allclose(data(prediction, target, valid)[0], case["data"], rtol=1e-4)

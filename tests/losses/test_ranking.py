@@ -41,7 +41,7 @@ def loop_loss(depth, points, relation, valid, drop_easy=0.0):
 
 @pytest.mark.parametrize("number", range(6))
 def test_golden_float64(golden, x64, number):
-    case = golden("a1_diw_ranking")[number]
+    case = golden("ranking_diw")[number]
     loss, gradient = value_and_grad(*from_golden(case))
     np.testing.assert_allclose(loss, case["loss"], rtol=1e-12)
     np.testing.assert_allclose(loss, case["lua_loss"], rtol=1e-9)
@@ -50,7 +50,7 @@ def test_golden_float64(golden, x64, number):
 
 
 def test_golden_float32(golden):
-    case = golden("a1_diw_ranking")[6]
+    case = golden("ranking_diw")[6]
     loss, gradient = value_and_grad(*from_golden(case))
     assert loss.dtype == jnp.float32
     np.testing.assert_allclose(loss, case["loss"], rtol=2e-6)
@@ -58,7 +58,7 @@ def test_golden_float32(golden):
 
 
 def test_is_finite_where_the_original_overflows(golden):
-    loss, gradient = value_and_grad(*from_golden(golden("a1_diw_ranking")[7]))
+    loss, gradient = value_and_grad(*from_golden(golden("ranking_diw")[7]))
     assert loss == 200
     assert sorted(np.unique(gradient)) == [-1, 0, 1]
 
@@ -122,7 +122,7 @@ def test_bfloat16_depth_gives_a_float32_loss():
 @pytest.mark.parametrize("number", range(5))
 def test_golden_improved(golden, x64, number):
     """The original drops fewer pairs and divides by another number: both are undone here, image by image."""
-    case = golden("b2_improved_ranking")[number]
+    case = golden("ranking_improved")[number]
     depth, relation = np.moveaxis(case["z"], 1, -1), case["label"]
     images, pairs = relation.shape
     flat = np.stack([case["idxA"], case["idxB"]], axis=-1)

@@ -20,7 +20,7 @@ def nhwc(array):
 
 
 def test_nnconv5_layer_golden(golden, x64):
-    for case in golden("h1_nnconv5")[:2]:
+    for case in golden("decoder_nnconv5")[:2]:
         outputs, inputs = case["p_1_0_weight"].shape[:2]
         layer = SeparableConv(inputs, outputs, 5, param_dtype=jnp.float64, rngs=nnx.Rngs(0))
         parts = {"0_0": layer.depthwise.conv, "0_1": layer.depthwise.norm}
@@ -35,7 +35,7 @@ def test_nnconv5_layer_golden(golden, x64):
 
 
 def test_nnconv5_parameter_count_golden(golden):
-    case = golden("h1_nnconv5")[3]
+    case = golden("decoder_nnconv5")[3]
     decoder = nnx.eval_shape(lambda: NNConv5Decoder((8, 1024), rngs=nnx.Rngs(0)))
     # Ours ends with a bias, the original with a normalisation.
     assert count_parameters(decoder) - 1 + 2 == case["nnconv5_dw_1024"]

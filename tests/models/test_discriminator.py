@@ -45,7 +45,7 @@ def golden_conv(case):
 
 
 def test_golden_spectral_normalisation(golden):
-    case = golden("d2_pixel_holistic")[2]
+    case = golden("discriminator")[2]
     layer = golden_conv(case)
     for y, u in zip(case["y"], case["u"], strict=True):
         np.testing.assert_allclose(apply(layer, nhwc(case["x"])), nhwc(y), rtol=2e-5, atol=1e-6)
@@ -53,7 +53,7 @@ def test_golden_spectral_normalisation(golden):
 
 
 def test_golden_attention(golden):
-    case = golden("d2_pixel_holistic")[3]
+    case = golden("discriminator")[3]
     layer = SelfAttention(16, rngs=nnx.Rngs(0))
     for name in ("query", "key", "value"):
         conv = getattr(layer, name)
@@ -71,11 +71,11 @@ def test_golden_parameter_count(golden):
     """The original's less two of its batch normalisation and of its larger last kernel, more for an RGB image."""
     state = nnx.eval_shape(lambda: nnx.state(build(64), nnx.Param))
     count = sum(leaf.size for leaf in jax.tree.leaves(state))
-    assert count == golden("d2_pixel_holistic")[4]["n_trainable"] - 2 - 512 * (16 - 9) + 3 * 64 * 16
+    assert count == golden("discriminator")[4]["n_trainable"] - 2 - 512 * (16 - 9) + 3 * 64 * 16
 
 
 def test_evaluation_leaves_the_vector(golden):
-    case = golden("d2_pixel_holistic")[2]
+    case = golden("discriminator")[2]
     layer = golden_conv(case)
     layer.eval()
     first, second = (apply(layer, nhwc(case["x"])) for _ in range(2))

@@ -14,23 +14,23 @@ from mdepth_jax.models.pretrained.publishers import FASTDEPTH, TIMM, TORCHVISION
 from tests.models.golden_weights import fill
 
 GOLDEN = {
-    "shufflenet_v2": "k2_shufflenet_v2_x1_0",
-    "mnasnet": "k2_mnasnet_100",
-    "mobilenet_v2": "k2_mobilenetv2_100",
-    "mobilenet_v3_large": "k2_mobilenetv3_large_100",
-    "efficientnet_es": "k2_efficientnet_es",
-    "efficientnet_b0": "k2_efficientnet_b0",
-    "ghostnet": "k2_ghostnet_100",
-    "mixnet_m": "k2_mixnet_m",
-    "mixnet_s": "k2_mixnet_s",
-    "mobilenet_v1": "k2_fastdepth_mobilenet",
+    "shufflenet_v2": "encoder_shufflenet_v2_x1_0",
+    "mnasnet": "encoder_mnasnet_100",
+    "mobilenet_v2": "encoder_mobilenetv2_100",
+    "mobilenet_v3_large": "encoder_mobilenetv3_large_100",
+    "efficientnet_es": "encoder_efficientnet_es",
+    "efficientnet_b0": "encoder_efficientnet_b0",
+    "ghostnet": "encoder_ghostnet_100",
+    "mixnet_m": "encoder_mixnet_m",
+    "mixnet_s": "encoder_mixnet_s",
+    "mobilenet_v1": "encoder_fastdepth_mobilenet",
 }
 TENSORFLOW = {
-    "mobilenet_v3_large": "k2_tf_mobilenetv3_large_100",
-    "efficientnet_es": "k2_tf_efficientnet_es",
-    "efficientnet_b0": "k2_tf_efficientnet_b0",
-    "mixnet_m": "k2_tf_mixnet_m",
-    "mixnet_s": "k2_tf_mixnet_s",
+    "mobilenet_v3_large": "encoder_tf_mobilenetv3_large_100",
+    "efficientnet_es": "encoder_tf_efficientnet_es",
+    "efficientnet_b0": "encoder_tf_efficientnet_b0",
+    "mixnet_m": "encoder_tf_mixnet_m",
+    "mixnet_s": "encoder_tf_mixnet_s",
 }
 GOLDEN_SOURCES = (FASTDEPTH, TIMM, TORCHVISION)  # the first that has an encoder
 STRIDES = ("s2", "s4", "s8", "s16", "s32")

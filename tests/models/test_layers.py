@@ -55,7 +55,7 @@ def nhwc(array):
 
 
 def test_block_golden(golden, x64):
-    for case in golden("i1_irf_block"):
+    for case in golden("inverted_residual"):
         block, x = golden_block(case), nhwc(case["x"])
         assert sum(p.size for p in jax.tree.leaves(nnx.state(block, nnx.Param))) == case["n_params"]
         block.eval()

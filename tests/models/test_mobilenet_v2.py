@@ -24,7 +24,7 @@ def golden_encoder(seed):
 
 @pytest.mark.parametrize("implementation", ["lax", "shifted"])
 def test_features_golden(golden, implementation):
-    for case in golden("k1_mobilenetv2"):
+    for case in golden("encoder_mobilenetv2_torchvision"):
         encoder = golden_encoder(int(case["weight_seed"]))
         encoder.set_attributes(implementation=implementation)
         assert count_parameters(encoder) == case["n_params_features"] == 2_223_872

@@ -37,7 +37,7 @@ def fill_from(case, block):
 
 
 def test_blocks_golden(golden, x64):
-    residual, fusion, _ = golden("j1_teacher")
+    residual, fusion, _ = golden("teacher_encdecresnet")
     options = {"param_dtype": jnp.float64, "rngs": nnx.Rngs(0)}
     block = ResidualConv(6, **options)
     fill_from(residual, block)
@@ -73,7 +73,7 @@ def published_shapes():
 
 
 def test_whole_network_golden(golden, tmp_path):
-    case = golden("j1_teacher")[2]
+    case = golden("teacher_encdecresnet")[2]
     path = tmp_path / "encdecresnet.npz"
     seed = int(case["weight_seed"])
     np.savez(path, **{f"module.{name}": draw(name, shape, seed, gain=1) for name, shape in published_shapes().items()})

@@ -39,7 +39,7 @@ def zero_params():
 # Case 6 is AMSGrad, a variant that the paper does not use.
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5, 7])
 def test_golden(golden, x64, number):
-    case = golden("f1_mtadam")[number]
+    case = golden("mtadam")[number]
     assert not case["amsgrad"]
     names = NAMES[: len(case["ranks"])]
     b1, b2, b3 = case["betas"].tolist()
@@ -63,7 +63,7 @@ def test_golden(golden, x64, number):
 
 
 def test_amsgrad_is_the_case_left_out(golden):
-    assert [number for number, case in enumerate(golden("f1_mtadam")) if case["amsgrad"]] == [6]
+    assert [number for number, case in enumerate(golden("mtadam")) if case["amsgrad"]] == [6]
 
 
 def test_one_loss_is_adam(optax_promotes):

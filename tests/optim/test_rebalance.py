@@ -40,7 +40,7 @@ def loop_weights(losses, weights, steps_per_epoch, events_per_epoch, strength):
 
 @pytest.mark.parametrize("number", range(8))
 def test_golden(golden, x64, number):
-    case = golden("e1_rebalancing")[number]
+    case = golden("rebalancing")[number]
     epochs, steps_per_epoch, terms = len(case["scores"]), int(case["iters_per_epoch"]), len(case["w0"])
     names = [f"loss_{index}" for index in range(terms)]
     strengths = jnp.asarray(case["lam_per_epoch"])
@@ -66,7 +66,7 @@ def test_golden(golden, x64, number):
 
 
 def test_golden_schedules(golden):
-    cases = golden("e1_rebalancing")
+    cases = golden("rebalancing")
     for case, schedule in (
         (cases[0], hard_to_easy()),
         (cases[1], easy_to_hard()),

@@ -37,7 +37,7 @@ def proposal(group, resource, score, iteration=1):
 
 
 def test_golden_choice(golden):
-    case = golden("g1_netadapt_step")[6]
+    case = golden("netadapt_step")[6]
     for accuracies, resources, expected in zip(case["acc"], case["resource"], case["best_block"], strict=True):
         before = proposal(-1, resources[0], -accuracies[0], 0)
         tried = [proposal(i - 1, resources[i], -accuracies[i]) for i in range(1, len(resources))]
@@ -45,7 +45,7 @@ def test_golden_choice(golden):
 
 
 def test_golden_schedule(golden):
-    targets = golden("g1_netadapt_step")[6]["targets_if_met_exactly"]
+    targets = golden("netadapt_step")[6]["targets_if_met_exactly"]
     current, settings = 1e6, Settings(0.0)
     for number, expected in enumerate(targets, start=1):
         current = netadapt.next_constraint(current, 1e6, number, settings)

@@ -71,7 +71,7 @@ def hwio(tensor):
 
 @pytest.mark.parametrize("number", range(6))
 def test_golden(number, golden, x64):
-    case = golden("g1_netadapt_step")[number]
+    case = golden("netadapt_step")[number]
     model = GoldenNet(case["channels"])
     for name, variable in model.named():
         variable.set_value(jnp.asarray(hwio(case[f"w_{name}"])))

@@ -7,7 +7,7 @@ python -m mdepth_jax.convert --model RUN --output m.tflite --quantize int8 --cal
 A file that does not come close enough is not written: float32 within 1e-4 of the range of the depth, float16 within
 1e-3, int8 and dynamic with a rank correlation of 0.99; with --pairs all of them within half a point of WHDR. Beside
 m.tflite stand m.golden.png and m.golden.f32, an input and its output, with which an app can check itself, and m.md, a
-model card: training, accuracy, licences and limits.
+model card: training, accuracy, licenses and limits.
 """
 
 import argparse

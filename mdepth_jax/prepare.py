@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from mdepth_jax import cli, licences
+from mdepth_jax import cli, licenses
 from mdepth_jax.data.builders.scenes import write_scenes
 from mdepth_jax.errors import UserError
 
@@ -39,8 +39,8 @@ def main(argv: Sequence[str]) -> None:
     except BaseException:
         shutil.rmtree(output)
         raise
-    if terms := licences.DATA.get(flags.dataset):
-        print(f"terms of {terms.name}: {terms.terms} ({terms.source})")
+    if terms := licenses.DATA.get(flags.dataset):
+        print(f"terms of {terms.name}: {terms.terms} ({terms.reference})")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -9,9 +9,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 import mdepth_jax
-from mdepth_jax import licences
+from mdepth_jax import licenses
 from mdepth_jax.errors import UserError
-from mdepth_jax.licences import Licence
+from mdepth_jax.licenses import License
 from mdepth_jax.models import Header, Weights
 from mdepth_jax.training import provenance
 
@@ -40,9 +40,9 @@ def unfinished(output: pathlib.Path) -> Iterator[pathlib.Path]:
         partial.unlink(missing_ok=True)
 
 
-def licences_of(header: Header) -> list[Licence]:
+def list_licenses(header: Header) -> list[License]:
     """Lists the terms of the code and of all that a network was trained with."""
-    return [licences.CODE, *licences.of_runs(provenance.configs_of(header.lineage))]
+    return [licenses.CODE, *licenses.find_licenses(provenance.configs_of(header.lineage))]
 
 
 def describe(weights: Weights, config: ConfigDict, quantization: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def describe(weights: Weights, config: ConfigDict, quantization: str) -> dict[st
         "output": header.output or "relative depth: larger = farther; no unit, no fixed range, not metres",
         "input": f"RGB, 0 to 255, scaled inside; the {part} picture resized to {data.height}x{data.width} (HxW)",
         "training_data": "rendered scenes" if data.source == "scenes" else pathlib.Path(data.root).name,
-        "license": "; ".join(f"{part.name}: {part.terms}" for part in licences_of(header)),
+        "license": "; ".join(f"{part.name}: {part.terms}" for part in list_licenses(header)),
         "version": mdepth_jax.__version__,
         "weights_sha256": hashlib.sha256(weights.path.read_bytes()).hexdigest(),
         "quantization": quantization,

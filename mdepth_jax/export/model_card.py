@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import tabulate
 from ml_collections import ConfigDict
 
-from mdepth_jax import licences
+from mdepth_jax import licenses
 from mdepth_jax.export import verification
-from mdepth_jax.export.metadata import licences_of
+from mdepth_jax.export.metadata import list_licenses
 from mdepth_jax.export.verification import Proof
 from mdepth_jax.metrics import whdr_interval
 from mdepth_jax.models import Header
@@ -58,7 +58,7 @@ def card(
         "Training": f"{_table(_training(config, header))}\n\n{_commands(header)}",
         "Accuracy": _accuracy(metadata["scores"], config, proof),
         "This file": _table(_file(metadata, proof, timing)),
-        "Licences": licences.as_table(licences_of(header)),
+        "Licenses": licenses.format_table(list_licenses(header)),
         "Limits": _limits(metadata, config, proof, timing.row),
     }
     head = (

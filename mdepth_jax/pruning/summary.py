@@ -9,7 +9,7 @@ from typing import Any
 import tabulate
 from ml_collections import ConfigDict
 
-from mdepth_jax import licences, plots
+from mdepth_jax import licenses, plots
 from mdepth_jax.models import TrainingRun
 from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.latency import Shapes, layers
@@ -101,7 +101,7 @@ def _write_report(
         "",
         "Terms of what it was trained with:",
         "",
-        licences.as_table(licences.of_runs([*provenance.configs_of(earlier), config])),
+        licenses.format_table(licenses.find_licenses([*provenance.configs_of(earlier), config])),
         "",
         "Next, the long training, like the one of the run that was pruned but at a tenth of its learning rate:",
         "",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
-from mdepth_jax import licences
+from mdepth_jax import licenses
 from mdepth_jax.files import write_whole
 from mdepth_jax.models import DepthNet, TrainingRun, count_macs, count_parameters
 from mdepth_jax.training import provenance
@@ -93,9 +93,9 @@ def write(
         "![losses and weights](curves.png)",
         "",
     ]
-    parts = licences.of_runs([*provenance.configs_of(earlier), config])
+    parts = licenses.find_licenses([*provenance.configs_of(earlier), config])
     lines += [f"The network gives {provenance.describe_output(config)}.", ""]
-    lines += ["Terms of what it was trained with:", "", licences.as_table(parts), ""]
+    lines += ["Terms of what it was trained with:", "", licenses.format_table(parts), ""]
     lines += ["Next:", "", *(f"    {command}" for command in next_commands(workdir, config)), ""]
     text = "\n".join(lines)
     write_whole(workdir / "report.md", text)

@@ -65,7 +65,7 @@ def test_sections_in_order(write):
     lines = write().splitlines()
     assert lines[0] == "# m.tflite"
     assert [line for line in lines if line.startswith("## ")] == [
-        "## Input and output", "## Check it in your app", "## Training", "## Accuracy", "## This file", "## Licences",
+        "## Input and output", "## Check it in your app", "## Training", "## Accuracy", "## This file", "## Licenses",
         "## Limits",
     ]  # fmt: skip
     assert "mobilenet_v2 + fbnet, 2.6M parameters, 0.087 GMACs" in lines[2]

@@ -10,11 +10,11 @@ against 0.1156 of the whole one (Table 7).
 
 import pathlib
 
-from mdepth_jax.training import config as configuration
+from mdepth_jax.training.run_directory import load_config
 
 
 def get_config(run):
-    config = configuration.load(pathlib.Path(run))
+    config = load_config(pathlib.Path(run))
     config.model.update({"start": run, "pretrained": ""})
     config.optim.learning_rate *= 0.1
     return config

@@ -24,8 +24,8 @@ from mdepth_jax import cli
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.sources.scenes import Scenes
 from mdepth_jax.models import load_weights
-from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment
+from mdepth_jax.training.run_directory import config_of_weights
 from mdepth_jax.training.step_timing import Row, benchmark_balancers, benchmark_convolutions, benchmark_encoders, timed
 
 
@@ -110,7 +110,7 @@ def on_files(args: argparse.Namespace) -> tuple[str, list[Row]]:
 def on_layers(args: argparse.Namespace) -> tuple[str, list[Row]]:
     """Measures the layers of a run's network; gives the setting and the row of the whole."""
     weights = load_weights(args.model)
-    data = configuration.of_weights(weights).data
+    data = config_of_weights(weights).data
     from mdepth_jax.pruning import layer_timing
     from mdepth_jax.tflite import phone, timing
 

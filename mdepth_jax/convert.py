@@ -35,7 +35,7 @@ from mdepth_jax.tflite.flatbuffer import add_metadata
 from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.tflite.quantization import LayerReport
 from mdepth_jax.tflite.timing import benchmark_files, describe_setting
-from mdepth_jax.training import config as configuration
+from mdepth_jax.training.run_directory import config_of_weights
 from mdepth_jax.training.summary import describe_network
 
 CALIBRATION_IMAGES, COMPARED_IMAGES, TIMED_ROUNDS = 100, 32, 3
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Writes the file and prints how close it comes to the network; returns the exit status."""
     args = parse(argv)
     weights = load_weights(args.model)
-    model, trained = weights.model, configuration.of_weights(weights)
+    model, trained = weights.model, config_of_weights(weights)
     config = trained.copy_and_resolve_references()
     config.data.height, config.data.width = args.height or config.data.height, args.width or config.data.width
     size = config.data.height, config.data.width

@@ -25,8 +25,8 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.inference.scoring import measure
 from mdepth_jax.models import DepthNet, load_weights
 from mdepth_jax.tflite.interpreter import DepthInterpreter
-from mdepth_jax.training import config as configuration
 from mdepth_jax.training.evaluation import Evaluation
+from mdepth_jax.training.run_directory import complete_config, config_of_weights
 from mdepth_jax.training.summary import describe_evaluation
 
 
@@ -97,9 +97,9 @@ def open_network(path: pathlib.Path) -> tuple[DepthNet | DepthInterpreter, Confi
     """
     if path.suffix != ".tflite":
         weights = load_weights(path)
-        return weights.model, configuration.of_weights(weights)
+        return weights.model, config_of_weights(weights)
     network = DepthInterpreter(path, threads=os.cpu_count() or 1)
-    config = configuration.complete(network.metadata.get("config", {}), str(path))
+    config = complete_config(network.metadata.get("config", {}), str(path))
     config.data.height, config.data.width = network.height, network.width
     return network, config
 

@@ -23,9 +23,9 @@ from mdepth_jax import cli
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import TrainingRun, build_model, load_pretrained, load_weights, start_from
-from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment, hosts, stages, summary
 from mdepth_jax.training.adversary import Adversary
+from mdepth_jax.training.checks import check_config
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import make_objective
 from mdepth_jax.training.teacher import open_teacher
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     runs = stages.runs(config, workdir)
     for directory, run in runs.items():
         try:
-            configuration.check(run)
+            check_config(run)
         except UserError as error:
             if len(runs) == 1:
                 raise

@@ -9,10 +9,12 @@ import pytest
 
 from mdepth_jax import prepare, train
 from mdepth_jax.data.loading import open_data
+from mdepth_jax.errors import UserError
 from mdepth_jax.models import depthwise, layers
 from mdepth_jax.paper import figures
-from mdepth_jax.training import config as configuration
 from mdepth_jax.training import stages
+from mdepth_jax.training.checks import check_config
+from mdepth_jax.training.config import lookup, override
 from mdepth_jax.training.stages import load_file
 
 pytestmark = pytest.mark.usefixtures("optax_promotes")
@@ -70,16 +72,14 @@ def make_tiny(name, folder):
     file, _, variant = name.partition(":")
     config = load_file(CONFIGS / file, variant)
     for group, values in TINY.items():
-        configuration.override(config, group, values)
+        override(config, group, values)
     if config.data.source == "folder":
-        configuration.override(
-            config, "data", {"root": str(folder), "train": "train", "eval": "test", "eval_crop": "none"}
-        )
+        override(config, "data", {"root": str(folder), "train": "train", "eval": "test", "eval_crop": "none"})
     else:
-        configuration.override(config, "data", {"count": 2, "eval_count": 2})
+        override(config, "data", {"count": 2, "eval_count": 2})
     if not config.teacher.maps and any("pixelwise" in term for term in RUNS[name]):
         config.teacher.run = "embedded"
-    configuration.check(config)
+    check_config(config)
     return config
 
 
@@ -105,8 +105,8 @@ def test_one_step(name, folder, tmp_path):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_fixed_batch_is_learnt_in_fifty_steps(name, folder, tmp_path, monkeypatch):
     config = make_tiny(name, folder)
-    configuration.override(config, "train", {"log_every": 10})
-    configuration.override(config, "optim", {"learning_rate": max(config.optim.learning_rate, RECIPES[name])})
+    override(config, "train", {"log_every": 10})
+    override(config, "optim", {"learning_rate": max(config.optim.learning_rate, RECIPES[name])})
     config.rebalance.order = "off"
 
     def open_fixed_batch(config):
@@ -135,7 +135,7 @@ def test_every_row_of_the_paper_is_a_configuration():
         assert config.name == row
         for run in stages.runs(config, pathlib.Path("runs")).values():
             run.data.root = "somewhere"
-            configuration.check(run)
+            check_config(run)
 
 
 def test_every_stage_starts_from_the_one_before():
@@ -145,9 +145,7 @@ def test_every_stage_starts_from_the_one_before():
     assert [run.model.start for run in runs.values()] == ["", "runs/mc", "runs/redweb"]
     assert [run.name for run in runs.values()] == ["mannequin", "redweb", "sequential_mc_redweb_diw"]
     config.stages.diw.model.width = 0.5
-    with pytest.raises(
-        configuration.UserError, match=r"config\.stages\.diw\.model differs .*\(width: 1\.0, there 0\.5"
-    ):
+    with pytest.raises(UserError, match=r"config\.stages\.diw\.model differs .*\(width: 1\.0, there 0\.5"):
         stages.runs(config, pathlib.Path("runs"))
     one = load_file(CONFIGS / "ablations.py", "table4_sequential_1ip")
     assert {run.model.heads for run in stages.runs(one, pathlib.Path("runs")).values()} == {1}
@@ -187,14 +185,14 @@ PAPER = {  # section 4.1
 def test_recipes_are_the_papers(name):
     file, _, variant = name.partition(":")
     config = load_file(CONFIGS / file, variant)
-    assert {key: configuration.lookup(config, key) for key in PAPER[name]} == PAPER[name]
+    assert {key: lookup(config, key) for key in PAPER[name]} == PAPER[name]
 
 
 @pytest.mark.parametrize(("file", "variant"), [("ablations.py", "table9"), ("ablations.py", "table3_mc@pairs"),
                                               ("sequential.py", "diw_mc"), ("kd.py", "pears"),
                                               ("teacher.py", "pears")])  # fmt: skip
 def test_unknown_variants_name_the_known_ones(file, variant):
-    with pytest.raises(configuration.UserError, match="there are "):
+    with pytest.raises(UserError, match="there are "):
         load_file(CONFIGS / file, variant)
 
 
@@ -210,6 +208,6 @@ def test_unlabelled_images_join_for_the_pixelwise_term(folder, tmp_path):
 def test_cached_maps_have_no_features(folder, tmp_path):
     config = make_tiny("kd.py:pairs", folder)
     config.loss.terms = "ranking+pairwise"
-    with pytest.raises(configuration.UserError, match=r"needs a teacher with features.*--config\.teacher\.run=DIR"):
+    with pytest.raises(UserError, match=r"needs a teacher with features.*--config\.teacher\.run=DIR"):
         train.prepare(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -16,7 +16,8 @@ from mdepth_jax.models.header import Header, TrainingRun
 from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.models.widths import read_widths
 from mdepth_jax.pruning import setup
-from mdepth_jax.training import config as configuration
+from mdepth_jax.training.config import overlay
+from mdepth_jax.training.run_directory import load_config
 from mdepth_jax.training.stages import load_file
 from tests.test_configs import CONFIGS
 
@@ -24,7 +25,7 @@ from tests.test_configs import CONFIGS
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run with two heads, as training leaves it."""
-    config = configuration.overlay(
+    config = overlay(
         name="tiny",
         model={"encoder": "mobilenet_v1", "width": 0.25},
         data={"source": "scenes", "count": 4, "eval_count": 4, "height": 32, "width": 32, "batch_size": 2},
@@ -133,11 +134,11 @@ def test_a_pruned_run_can_be_pruned_again(pruned, tmp_path):
 
 def test_a_start_brings_its_widths(run, pruned, tmp_path):
     workdir, _ = pruned
-    config = configuration.load(run)
+    config = load_config(run)
     config.model.start = str(workdir)
     with pytest.raises(UserError, match=r"a pruned network \(model\.widths\) has none: set it to 0"):
         train.prepare(config, tmp_path / "run")
-    assert config.model.widths == configuration.load(workdir).model.widths != ()
+    assert config.model.widths == load_config(workdir).model.widths != ()
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,12 @@ from absl.testing import flagsaver
 
 from mdepth_jax import train
 from mdepth_jax.data.types import Supervision
-from mdepth_jax.training import config as configuration
+from mdepth_jax.errors import UserError
 from mdepth_jax.training import stages
+from mdepth_jax.training.checks import check_config
+from mdepth_jax.training.config import default, lookup, overlay
 from mdepth_jax.training.objective import resolve_terms
+from mdepth_jax.training.run_directory import bind_to_workdir
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -35,7 +38,7 @@ def runs(tmp_path, monkeypatch):
     """A place with the configurations and with the runs that they train on."""
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     for name in ("RUN", "runs/small"):
-        configuration.bind_to_workdir(configuration.overlay(data={"root": "DIR"}), tmp_path / name)
+        bind_to_workdir(overlay(data={"root": "DIR"}), tmp_path / name)
     monkeypatch.chdir(tmp_path)
 
 
@@ -47,13 +50,13 @@ def understand(command, monkeypatch):
         with flagsaver.flagsaver():
             config, workdir = train.parse(flags)
         for run in stages.runs(config, workdir).values():
-            configuration.check(run)
+            check_config(run)
             resolve_terms(run.loss.terms, EVERYTHING)
         return
     name = f"{module}.__main__" if module == "mdepth_jax.models" else module
     parsed = importlib.import_module(name).parse(flags)
     if module == "mdepth_jax.prune":
-        configuration.overlay(**parsed[1])
+        overlay(**parsed[1])
 
 
 @pytest.mark.parametrize("command", commands(README))
@@ -74,7 +77,7 @@ def test_switches(flags, monkeypatch):
 def test_keys_configurations_and_links():
     text = "\n".join([README, *HEADERS])
     for key in re.findall(r"--config\.(?:stages\.\w+\.)?([a-z_.]*[a-z])", text):
-        configuration.lookup(configuration.default(), key)
+        lookup(default(), key)
     for file, variant in re.findall(r"(configs/\w+\.py)(?::([\w@/]+))?", text):
         stages.load_file(file, variant)
     for link in re.findall(r"\]\(([\w./]+)\)", README):
@@ -93,5 +96,5 @@ def test_keys_configurations_and_links():
     ],
 )
 def test_mistakes_would_be_found(command, monkeypatch):
-    with pytest.raises((configuration.UserError, SystemExit)):
+    with pytest.raises((UserError, SystemExit)):
         understand(command, monkeypatch)

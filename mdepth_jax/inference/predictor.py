@@ -18,8 +18,8 @@ from jaxtyping import Float32, UInt8
 from mdepth_jax.data.images import resize_image
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.weights import load_weights
-from mdepth_jax.training import config as configuration
 from mdepth_jax.training.provenance import describe_depth
+from mdepth_jax.training.run_directory import complete_config, config_of_weights
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -87,10 +87,10 @@ def load_predictor(
             raise UserError(
                 f"{path}: takes {size[1]}x{size[0]} alone; convert the network again with --height, --width"
             )
-        config = configuration.complete(network.metadata.get("config", {}), str(path))
+        config = complete_config(network.metadata.get("config", {}), str(path))
         return Predictor(lambda images: network(images)[..., 0], *size, 1, describe_depth(config), config.data.log)
     weights = load_weights(path)
-    config = configuration.of_weights(weights)
+    config = config_of_weights(weights)
     height, width = height or config.data.height, width or config.data.width
     batch_size = batch_size or (1 if jax.default_backend() == "cpu" else 8)
     graph, variables = nnx.split(weights.model)

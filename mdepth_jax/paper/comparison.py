@@ -12,8 +12,9 @@ from mdepth_jax.files import read_json
 from mdepth_jax.models import count_parameters, load_weights
 from mdepth_jax.paper import figures
 from mdepth_jax.plots import Point
-from mdepth_jax.training import config as configuration
 from mdepth_jax.training import logbook
+from mdepth_jax.training.config import differences
+from mdepth_jax.training.run_directory import load_config
 
 METRICS = ("whdr", "rmse", "delta1", "si_rmse")
 
@@ -47,7 +48,7 @@ def read_run(directory: pathlib.Path) -> Run:
     Raises:
         UserError: If it is no run directory, has no evaluation yet, or has a file of another name in `evaluations/`.
     """
-    config = configuration.load(directory)
+    config = load_config(directory)
     records = logbook.read(directory)
     evaluations = [record for record in records if any(key.startswith("eval/") for key in record)]
     if not evaluations:
@@ -96,7 +97,7 @@ def make_tables(runs: Iterable[Run]) -> dict[str, list[Line]]:
         by_row.setdefault(run.row, []).append(run)
     for row, group in by_row.items():
         for other in group[1:]:
-            keys = configuration.differences(group[0].config, other.config)
+            keys = differences(group[0].config, other.config)
             if differing := [key for key in keys if not key.startswith("seed:")]:
                 raise UserError(
                     f"{group[0].directory} and {other.directory} are both {row}, but differ in more than the seed "

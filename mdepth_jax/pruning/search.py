@@ -28,14 +28,14 @@ from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.netadapt import Candidate, Proposal, Settings
 from mdepth_jax.pruning.resources import Resource
 from mdepth_jax.training import environment, hosts
-from mdepth_jax.training import state as states
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.evaluation import evaluate
 from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import append, read_lines, rewrite
 from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.optimizers import make_optimizer
 from mdepth_jax.training.provenance import describe_output
-from mdepth_jax.training.state import TrainState
+from mdepth_jax.training.state import TrainState, create_state
 from mdepth_jax.training.step import make_eval_step, make_train_step, make_training_mesh, replicate, teach
 
 SUFFIX = "_pruned"  # of the run's name: the network is another
@@ -92,8 +92,8 @@ class Search:
         steady.rebalance.order = "off"
         weights = objective.initial_weights(config.loss.weights.to_dict())
         rate = optax.constant_schedule(settings.learning_rate)
-        optimizer = states.make_optimizer(steady, weights, rate, data.steps_per_epoch)
-        self.graph, state = states.create(model, optimizer)
+        optimizer = make_optimizer(steady, weights, rate, data.steps_per_epoch)
+        self.graph, state = create_state(model, optimizer)
         per_loss = config.optim.optimizer == "mtadam"
         self.train_step = make_train_step(self.graph, optimizer, objective, gradient_per_loss=per_loss)
         self.eval_step = make_eval_step(self.graph)

@@ -17,8 +17,10 @@ from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.netadapt import Settings
 from mdepth_jax.pruning.resources import make_resource
 from mdepth_jax.pruning.search import Search, Subject, write_run
-from mdepth_jax.training import config as configuration
+from mdepth_jax.training.checks import check_config
+from mdepth_jax.training.config import differences, override
 from mdepth_jax.training.objective import make_objective
+from mdepth_jax.training.run_directory import config_of_weights
 from mdepth_jax.training.teacher import open_teacher
 
 
@@ -42,14 +44,14 @@ def open_run(
         UserError: If the run, a key of its configuration, the target or the table will not do.
     """
     loaded = load_weights(weights)
-    config = configuration.of_weights(loaded)
+    config = config_of_weights(loaded)
     held_out = config.data.eval
     for key, value in overrides.items():
-        configuration.override(config, key, value)
+        override(config, key, value)
     if config.model.heads:
         print(f"{weights} was trained with {config.model.heads} intermediate heads; they are dropped")
     config.model.update(loaded.config.to_dict() | {"dtype": config.model.dtype})
-    configuration.check(config)
+    check_config(config)
     run_config = config.copy_and_resolve_references()
     run_config.data.eval = held_out
     structure = find_structure(loaded.model, config.data.height, config.data.width)
@@ -74,7 +76,7 @@ def make_search(subject: Subject, workdir: pathlib.Path, flags: Mapping[str, str
     if "holistic" in terms:
         print("The discriminator stays out of the search: its proposals are trained without the term 'holistic'")
         config.loss.terms = "+".join(term for term in terms if term != "holistic")
-        configuration.check(config)
+        check_config(config)
     data, supervision = open_data(config)
     objective = make_objective(config, supervision)
     teacher = open_teacher(config)
@@ -110,7 +112,7 @@ def bind_to_workdir(workdir: pathlib.Path, flags: Mapping[str, str], config: Con
     path = workdir / "search.json"
     if path.exists():
         theirs = ConfigDict(read_json(path))
-        if differing := configuration.differences(ConfigDict(json.loads(json.dumps(ours))), theirs):
+        if differing := differences(ConfigDict(json.loads(json.dumps(ours))), theirs):
             raise UserError(
                 f"{workdir} belongs to another search ({'; '.join(differing[:3])}); choose another --workdir, or "
                 "give the same flags to continue that search"

@@ -1,17 +1,12 @@
-"""The configuration of a run: every key with its default, and the checks made before any work."""
+"""The configuration of a run: every key with its default, and how to replace and compare them."""
 
 import difflib
-import json
-import math
-import pathlib
-from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.files import read_json, write_whole
-from mdepth_jax.models import Weights, default_config
+from mdepth_jax.models import default_config
 
 
 def default() -> ConfigDict:
@@ -96,28 +91,6 @@ def default() -> ConfigDict:
     ).lock()
 
 
-CHOICES = {
-    "data.source": ("scenes", "folder"),
-    "data.eval_crop": ("none", "eigen"),
-    "data.crop": ("none", "center", "random"),
-    "rebalance.order": ("hard_to_easy", "easy_to_hard", "constant", "off"),
-    "optim.optimizer": ("adam", "sgd", "mtadam"),
-    "optim.schedule": ("staircase", "cosine"),
-    "train.best_by": ("whdr", "rmse", "si_rmse"),
-}
-RANGES = {
-    "data.sampled_pairs": (0, math.inf), "data.pairs": (0, math.inf), "data.rotation": (0, 180),
-    "data.scale": (1, math.inf), "data.jitter": (0, 1), "data.log": (0, math.inf),
-    "loss.drop_easy": (0, 1), "loss.pool_scale": (0, 1), "optim.momentum": (0, 1), "optim.weight_decay": (0, math.inf),
-}  # fmt: skip
-POSITIVE = (
-    "data.depth_scale", "data.map_scale",
-    "data.height", "data.width", "data.batch_size", "data.eval_pairs",
-    "optim.learning_rate", "rebalance.events_per_epoch",
-    "train.epochs", "train.log_every", "train.evaluations_per_epoch", "discriminator.update_every",
-)  # fmt: skip
-
-
 def overlay(**groups: Any) -> ConfigDict:
     """Gives the default with the given keys replaced; an unknown key or another type is an error.
 
@@ -165,114 +138,6 @@ def lookup(config: ConfigDict, key: str) -> Any:
     for part in key.split("."):
         value = value[part]
     return value
-
-
-def check(config: ConfigDict) -> None:
-    """Refuses values that no run can have.
-
-    Raises:
-        UserError: Naming the key and the way out.
-    """
-    for key, choices in CHOICES.items():
-        if lookup(config, key) not in choices:
-            given = lookup(config, key)
-            raise UserError(f"config.{key} is {given!r}; choose one of {', '.join(map(repr, choices))}")
-    for key in POSITIVE:
-        if not lookup(config, key) > 0:
-            raise UserError(f"config.{key} is {lookup(config, key)}; it must be positive")
-    for key, (low, high) in RANGES.items():
-        if not low <= lookup(config, key) <= high:
-            raise UserError(f"config.{key} is {lookup(config, key)}; it must lie between {low} and {high}")
-    if config.loss.drop_easy == 1:
-        raise UserError("config.loss.drop_easy is 1.0, which leaves no pair to learn from; give less")
-    if any(weight < 0 for weight in config.loss.weights.values()):
-        raise UserError("config.loss.weights: a weight is negative; give 0 or more")
-    if config.data.source == "folder" and not config.data.root:
-        raise UserError("config.data.root is empty; name the folder of your data: --config.data.root=DIR")
-    if config.data.source == "scenes" and min(config.data.count, config.data.eval_count) <= 0:
-        raise UserError("config.data.count and config.data.eval_count say how many scenes; both must be positive")
-    if config.optim.optimizer == "mtadam" and config.rebalance.order != "off":
-        raise UserError("config.optim.optimizer is 'mtadam', which balances the losses; set config.rebalance.order=off")
-    if config.optim.weight_decay and config.optim.optimizer != "sgd":
-        raise UserError(
-            f"config.optim.weight_decay is {config.optim.weight_decay}, but {config.optim.optimizer!r} has none; "
-            "set config.optim.weight_decay=0.0"
-        )
-    if "holistic" in config.loss.terms.split("+") and config.rebalance.order != "off":
-        raise UserError(
-            "config.loss.terms: 'holistic' can be negative, which rebalancing cannot weigh; "
-            "set config.rebalance.order=off"
-        )
-    if "mannequin" in config.loss.terms.split("+") and config.data.log != 1:
-        raise UserError("config.loss.terms: 'mannequin' compares logarithms of depth; set config.data.log=1.0")
-
-
-def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool = True) -> None:
-    """Writes the configuration into a new run directory, or checks that it is the one written there.
-
-    Where the weights came from at the start (`model.start`) may have moved since.
-
-    Args:
-        config: The whole configuration.
-        workdir: The run directory.
-        writes: False on all hosts but one.
-
-    Raises:
-        UserError: If the directory belongs to another configuration, naming the first keys that differ.
-    """
-    path = workdir / "config.json"
-    if path.exists():
-        differing = [key for key in differences(config, load(workdir)) if not key.startswith("model.start:")]
-        if differing:
-            raise UserError(
-                f"{workdir} belongs to a run with another configuration ({'; '.join(differing[:3])}); "
-                "choose another --workdir, or give the same configuration to continue that run"
-            )
-    elif writes:
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(config.to_dict(), indent=2) + "\n")
-
-
-def load(workdir: pathlib.Path) -> ConfigDict:
-    """Reads the configuration of a run directory; keys that it does not have yet get their default.
-
-    Raises:
-        UserError: If there is none, it does not parse, or it has keys that this version does not know.
-    """
-    path = workdir / "config.json"
-    try:
-        return complete(read_json(path), str(path))
-    except FileNotFoundError:
-        raise UserError(f"{workdir} is not a run directory: it has no config.json") from None
-
-
-def complete(saved: Mapping[str, Any], where: str) -> ConfigDict:
-    """Gives the default with the keys of a saved configuration, maybe of an earlier version, replaced.
-
-    Args:
-        saved: As nested dictionaries.
-        where: What an error names.
-
-    Raises:
-        UserError: If it has keys that this version does not know.
-    """
-    config = default()
-    try:
-        config.update(saved)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{where}: written by another version ({error}); use that one") from None
-    return config
-
-
-def of_weights(weights: Weights) -> ConfigDict:
-    """Returns the configuration of the run that made a file of weights.
-
-    Raises:
-        UserError: If the header does not hold it, or it has keys that this version does not know.
-    """
-    if not weights.header.run.config:
-        raise UserError(f"{weights.path}: its header lacks the run's configuration; give a file that a run wrote")
-    return complete(weights.header.run.config, str(weights.path))
 
 
 def differences(ours: ConfigDict, theirs: ConfigDict) -> list[str]:

@@ -19,16 +19,17 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet, Header, TrainingRun
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.models.weights import save_weights
-from mdepth_jax.training import config as configuration
 from mdepth_jax.training import environment, hosts
-from mdepth_jax.training import state as states
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.evaluation import Evaluation, evaluate
 from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import Logbook
 from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.optimizers import make_optimizer, make_schedule
 from mdepth_jax.training.provenance import describe_output
+from mdepth_jax.training.run_directory import bind_to_workdir
+from mdepth_jax.training.state import create_state
 from mdepth_jax.training.step import (
     local_rows,
     make_eval_step,
@@ -95,13 +96,13 @@ class Trainer:
         self.config, self.workdir, self.data, self.teacher = config, workdir, data, teacher
         self.terms, self.earlier = objective.terms, earlier
         self.mesh = make_training_mesh(config.data.batch_size)
-        configuration.bind_to_workdir(config, workdir, writes=hosts.is_first())
+        bind_to_workdir(config, workdir, writes=hosts.is_first())
         epochs, steps_per_epoch = config.train.epochs, data.steps_per_epoch
         self.total_steps = epochs * steps_per_epoch
-        self.schedule = states.make_schedule(config.optim, steps_per_epoch, epochs)
+        self.schedule = make_schedule(config.optim, steps_per_epoch, epochs)
         weights = objective.initial_weights(config.loss.weights.to_dict())
-        optimizer = states.make_optimizer(config, weights, self.schedule, steps_per_epoch)
-        self.graph, state = states.create(model, optimizer, adversary)
+        optimizer = make_optimizer(config, weights, self.schedule, steps_per_epoch)
+        self.graph, state = create_state(model, optimizer, adversary)
         state = replicate(state, self.mesh)
         self.checkpoints = Checkpoints(workdir)
         self.state = self.checkpoints.restore(state) or state

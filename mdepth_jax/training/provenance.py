@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ml_collections import ConfigDict
 
 from mdepth_jax.models import TrainingRun
-from mdepth_jax.training import config as configuration
+from mdepth_jax.training.run_directory import complete_config
 
 UNIT_TERMS = {"dense", "l1"}  # losses that no factor on the prediction leaves as they are
 
@@ -34,4 +34,4 @@ def configs_of(runs: Iterable[TrainingRun]) -> list[ConfigDict]:
     Raises:
         UserError: If a configuration has keys that this version does not know.
     """
-    return [configuration.complete(run.config, "the header of the weights") for run in runs if run.config]
+    return [complete_config(run.config, "the header of the weights") for run in runs if run.config]

@@ -85,8 +85,8 @@ def make_train_step(
     whole batch, whichever devices hold it.
 
     Args:
-        graph: From `state.create`.
-        optimizer: From `state.make_optimizer`.
+        graph: From `create_state`.
+        optimizer: From `make_optimizer`.
         objective: Computes the losses.
         adversary: The discriminator of the holistic term; None without that term.
         gradient_per_loss: Whether the optimizer takes the gradient of every single loss, as `optim.mtadam` does.
@@ -160,7 +160,7 @@ def make_eval_step(graph: Any) -> Callable[[Any, Any, Arrays], dict[str, jax.Arr
     """Makes the jitted evaluation step `(params, batch_stats, batch) -> scores`.
 
     Args:
-        graph: From `state.create`.
+        graph: From `create_state`.
 
     Returns:
         The step. Its scores are `depth` `[B, H, W, 1]`, the numbers `wrong` and `total` of pairs, and `row_wrong`,

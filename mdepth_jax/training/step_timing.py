@@ -15,10 +15,11 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.models import ENCODERS, DepthNet, build_model
 from mdepth_jax.models.layers import Conv, DepthwiseConv
-from mdepth_jax.training import state as states
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.optimizers import make_balancer, make_optimizer
+from mdepth_jax.training.state import create_state
 from mdepth_jax.training.step import make_mesh, make_train_step, replicate, shard_batch
 
 Row = dict[str, Any]
@@ -135,8 +136,8 @@ def training_step(
     objective = Objective(tuple(config.loss.terms.split("+")), heads=config.model.heads)
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(1)) if "holistic" in objective.terms else None
     weights = objective.initial_weights(config.loss.weights.to_dict())
-    optimizer = states.make_optimizer(config, weights, optax.constant_schedule(1e-4), 1000)
-    graph, state = states.create(model, optimizer, adversary)
+    optimizer = make_optimizer(config, weights, optax.constant_schedule(1e-4), 1000)
+    graph, state = create_state(model, optimizer, adversary)
     per_loss = config.optim.optimizer == "mtadam"
     step = make_train_step(graph, optimizer, objective, adversary, gradient_per_loss=per_loss)
     current = [replicate(state, mesh)]
@@ -152,7 +153,7 @@ def training_step(
 def rebalancing_alone() -> Callable[[], object]:
     """Makes a function that does `UPDATES` times what rebalancing adds to a step, and waits for it."""
     config, weights = overlay(), dict.fromkeys(RECIPE, 1 / len(RECIPE))
-    balancer = states.make_balancer(config, weights, steps_per_epoch=1000)
+    balancer = make_balancer(config, weights, steps_per_epoch=1000)
     losses = {name: jnp.float32(1) for name in RECIPE}
     update = jax.jit(lambda state: balancer.update({}, state, losses=losses)[1])
     current = [balancer.init({})]

@@ -6,7 +6,7 @@ from mdepth_jax.data.loading import Concatenation, batch_spec, open_data
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.data.sources.folders import ImageFolder, PairsFolder
 from mdepth_jax.errors import UserError
-from mdepth_jax.training import config as configuration
+from mdepth_jax.training.config import overlay
 
 AUGMENTATION = {"scale": 1.5, "rotation": 5.0, "crop": "random", "flip": True, "jitter": 0.4, "sampled_pairs": 30}
 
@@ -30,7 +30,7 @@ def folder(tmp_path, ramp):
 
 def config(folder, **data):
     size = {"height": 16, "width": 20, "batch_size": 2}
-    return configuration.overlay(data={"root": str(folder)} | size | data, loss={"terms": "ranking"})
+    return overlay(data={"root": str(folder)} | size | data, loss={"terms": "ranking"})
 
 
 def test_every_key_of_the_augmentation_reaches_the_batches(folder):

@@ -14,7 +14,7 @@ from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.netadapt import Settings
 from mdepth_jax.pruning.resources import make_resource
 from mdepth_jax.pruning.search import Search, Subject
-from mdepth_jax.training import config as configuration
+from mdepth_jax.training.config import overlay
 from mdepth_jax.training.objective import Objective
 from tests.models.test_depth_net import build_small
 from tests.training.batches import SIZE, random_batch
@@ -24,7 +24,7 @@ TARGET = 6600.0
 
 def make_search(workdir):
     model = build_small()
-    config = configuration.overlay(model={"heads": 0}, data={"height": SIZE, "width": SIZE})
+    config = overlay(model={"heads": 0}, data={"height": SIZE, "width": SIZE})
     data = Data(lambda start: (random_batch(step) for step in itertools.count(start)), lambda: [random_batch(1000)], 4)
     structure = find_structure(model, SIZE, SIZE)
     settings = Settings(TARGET, first_step=0.15, divisor=2, short_steps=2, learning_rate=1e-3)

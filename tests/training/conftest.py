@@ -5,7 +5,7 @@ from flax import nnx
 
 from mdepth_jax.data.types import Data
 from mdepth_jax.models import build_model
-from mdepth_jax.training import config as configuration
+from mdepth_jax.training.config import overlay
 from mdepth_jax.training.objective import Objective
 from tests.training.batches import SIZE, random_batch
 
@@ -13,7 +13,7 @@ from tests.training.batches import SIZE, random_batch
 @pytest.fixture
 def config():
     """A run of two epochs of four steps on 64x64 noise."""
-    return configuration.overlay(
+    return overlay(
         name="tiny",
         model={"encoder": "mobilenet_v1", "width": 0.25},
         data={

@@ -7,10 +7,11 @@ from flax import nnx
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
 from mdepth_jax.training import hosts
-from mdepth_jax.training import state as states
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.optimizers import make_optimizer, make_schedule
+from mdepth_jax.training.state import create_state
 from mdepth_jax.training.step import make_mesh, make_train_step, replicate, shard_batch
 from tests.models.test_depth_net import build_small
 from tests.training.batches import random_batch
@@ -18,7 +19,7 @@ from tests.training.batches import random_batch
 
 def make_state(model, step=0, devices=1):
     """A state whose parameters tell its step."""
-    _, state = states.create(model, optax.adam(1e-3))
+    _, state = create_state(model, optax.adam(1e-3))
     params = jax.tree.map(lambda x: x + np.float32(step), state.params)
     state = state._replace(step=state.step + step, params=params)
     return replicate(state, make_mesh(jax.devices()[:devices]))
@@ -51,8 +52,8 @@ def training():
     objective = Objective(("ranking", "dense"), heads=0)
     config = overlay(optim={"learning_rate": 1e-3})
     weights = objective.initial_weights(config.loss.weights.to_dict())
-    optimizer = states.make_optimizer(config, weights, states.make_schedule(config.optim, 4, 2), 4)
-    graph, state = states.create(build_small(), optimizer)
+    optimizer = make_optimizer(config, weights, make_schedule(config.optim, 4, 2), 4)
+    graph, state = create_state(build_small(), optimizer)
     train_step, start = make_train_step(graph, optimizer, objective), jax.device_get(state)
 
     def step(state, devices):

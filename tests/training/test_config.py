@@ -4,8 +4,12 @@ import pathlib
 import pytest
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.training import config as configuration
+from mdepth_jax.models import Header, Weights, default_config
+from mdepth_jax.training.checks import check_config
+from mdepth_jax.training.config import differences, overlay, override
+from mdepth_jax.training.run_directory import bind_to_workdir, config_of_weights, load_config
 from mdepth_jax.training.stages import load_file
+from tests.models.test_depth_net import build_small
 
 CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
 
@@ -25,7 +29,7 @@ CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
 )
 def test_overlay_names_the_key(groups, message):
     with pytest.raises(UserError, match=message.replace(".", r"\.")):
-        configuration.overlay(**groups)
+        overlay(**groups)
 
 
 @pytest.mark.parametrize(
@@ -41,35 +45,35 @@ def test_overlay_names_the_key(groups, message):
     ],
 )
 def test_check_names_the_key(key, value):
-    config = configuration.overlay(data={"root": "somewhere"})
-    configuration.check(config)
-    configuration.override(config, key, value)
+    config = overlay(data={"root": "somewhere"})
+    check_config(config)
+    override(config, key, value)
     with pytest.raises(UserError, match=rf"config\.{key}"):
-        configuration.check(config)
+        check_config(config)
 
 
 def test_scenes_need_counts():
     with pytest.raises(UserError, match=r"data\.count"):
-        configuration.check(configuration.overlay(data={"source": "scenes"}))
+        check_config(overlay(data={"source": "scenes"}))
 
 
 def test_workdir_of_another_configuration_is_refused(tmp_path):
-    config = configuration.overlay(seed=1)
-    configuration.bind_to_workdir(config, tmp_path / "run")
-    configuration.bind_to_workdir(config, tmp_path / "run")
-    assert configuration.differences(config, configuration.load(tmp_path / "run")) == []
-    other = configuration.overlay(seed=2)
+    config = overlay(seed=1)
+    bind_to_workdir(config, tmp_path / "run")
+    bind_to_workdir(config, tmp_path / "run")
+    assert differences(config, load_config(tmp_path / "run")) == []
+    other = overlay(seed=2)
     with pytest.raises(UserError, match=r"another configuration \(seed: 2, there 1\)"):
-        configuration.bind_to_workdir(other, tmp_path / "run")
-    assert configuration.load(tmp_path / "run").seed == 1
+        bind_to_workdir(other, tmp_path / "run")
+    assert load_config(tmp_path / "run").seed == 1
 
 
 def test_load_errors(tmp_path):
     with pytest.raises(UserError, match="not a run directory"):
-        configuration.load(tmp_path)
+        load_config(tmp_path)
     (tmp_path / "config.json").write_text('{"seed": \n')
     with pytest.raises(UserError, match=r"config\.json:2: not valid JSON"):
-        configuration.load(tmp_path)
+        load_config(tmp_path)
 
 
 def test_diw_is_the_paper_verbatim():
@@ -93,12 +97,12 @@ def test_diw_is_the_paper_verbatim():
 
 
 def test_mtadam_balances_alone_and_mannequin_compares_logarithms():
-    config = configuration.overlay(data={"root": "somewhere"}, optim={"optimizer": "mtadam"})
+    config = overlay(data={"root": "somewhere"}, optim={"optimizer": "mtadam"})
     with pytest.raises(UserError, match=r"set config\.rebalance\.order=off"):
-        configuration.check(config)
-    config = configuration.overlay(data={"root": "somewhere"}, loss={"terms": "mannequin"})
+        check_config(config)
+    config = overlay(data={"root": "somewhere"}, loss={"terms": "mannequin"})
     with pytest.raises(UserError, match=r"set config\.data\.log=1\.0"):
-        configuration.check(config)
+        check_config(config)
 
 
 @pytest.mark.parametrize(
@@ -115,27 +119,27 @@ def test_mtadam_balances_alone_and_mannequin_compares_logarithms():
     ],
 )
 def test_values_out_of_range(key, value, message):
-    config = configuration.overlay(data={"root": "somewhere"})
-    configuration.override(config, key, value)
+    config = overlay(data={"root": "somewhere"})
+    override(config, key, value)
     with pytest.raises(UserError, match=message.replace(".", r"\.")):
-        configuration.check(config)
+        check_config(config)
 
 
 def test_a_run_of_an_earlier_version_gets_the_defaults_of_later_keys(tmp_path):
-    saved = configuration.overlay(seed=3).to_dict()
+    saved = overlay(seed=3).to_dict()
     del saved["discriminator"], saved["optim"]["optimizer"]
     (tmp_path / "config.json").write_text(json.dumps(saved))
-    assert configuration.differences(configuration.load(tmp_path), configuration.overlay(seed=3)) == []
+    assert differences(load_config(tmp_path), overlay(seed=3)) == []
     (tmp_path / "config.json").write_text(json.dumps(saved | {"future": 1}))
     with pytest.raises(UserError, match=r"config\.json: written by another version"):
-        configuration.load(tmp_path)
+        load_config(tmp_path)
 
 
 def test_a_start_that_was_moved_is_no_other_configuration(tmp_path):
-    configuration.bind_to_workdir(configuration.overlay(model={"start": "here"}), tmp_path)
-    configuration.bind_to_workdir(configuration.overlay(model={"start": "there"}), tmp_path)
+    bind_to_workdir(overlay(model={"start": "here"}), tmp_path)
+    bind_to_workdir(overlay(model={"start": "there"}), tmp_path)
 
 
 def test_weights_that_do_not_tell_their_run(tmp_path):
-    with pytest.raises(UserError, match=r"other\.safetensors: its header does not tell the run's configuration"):
-        configuration.of_weights({"command": "?"}, tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match=r"other\.safetensors: its header lacks the run's configuration"):
+        config_of_weights(Weights(tmp_path / "other.safetensors", build_small(), default_config(), Header()))

@@ -5,9 +5,10 @@ import optax
 import pytest
 from flax import nnx
 
-from mdepth_jax.training import state as states
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.optimizers import make_optimizer, make_schedule
+from mdepth_jax.training.state import create_state
 from mdepth_jax.training.step import (
     local_rows,
     make_eval_step,
@@ -24,9 +25,9 @@ pytestmark = pytest.mark.usefixtures("optax_promotes")
 
 def train(config, model, objective, devices, steps):
     mesh = make_mesh(devices)
-    schedule = states.make_schedule(config.optim, 4, 2)
-    optimizer = states.make_optimizer(config, objective.initial_weights(config.loss.weights.to_dict()), schedule, 4)
-    graph, state = states.create(model, optimizer)
+    schedule = make_schedule(config.optim, 4, 2)
+    optimizer = make_optimizer(config, objective.initial_weights(config.loss.weights.to_dict()), schedule, 4)
+    graph, state = create_state(model, optimizer)
     state = replicate(state, mesh)
     step = make_train_step(graph, optimizer, objective)
     scalars = []
@@ -64,15 +65,15 @@ def test_step_moves_everything_and_counts(config, model, objective):
 
 
 def test_the_given_state_is_donated(config, model, objective):
-    schedule = states.make_schedule(config.optim, 4, 2)
-    optimizer = states.make_optimizer(config, objective.initial_weights(config.loss.weights.to_dict()), schedule, 4)
-    graph, state = states.create(model, optimizer)
+    schedule = make_schedule(config.optim, 4, 2)
+    optimizer = make_optimizer(config, objective.initial_weights(config.loss.weights.to_dict()), schedule, 4)
+    graph, state = create_state(model, optimizer)
     make_train_step(graph, optimizer, objective)(state, shard_batch(random_batch(0), make_mesh(jax.devices()[:1])))
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
 
 
 def test_evaluation_takes_no_gradient_and_changes_nothing(config, model, objective):
-    graph, state = states.create(model, optax.identity())
+    graph, state = create_state(model, optax.identity())
     before = jax.device_get(state.batch_stats)
     batch = shard_batch(random_batch(0), make_mesh(jax.devices()[:1]))
     first = make_eval_step(graph)(state.params, state.batch_stats, batch)
@@ -83,7 +84,7 @@ def test_evaluation_takes_no_gradient_and_changes_nothing(config, model, objecti
 
 
 def test_row_baseline_of_the_evaluation(config, model):
-    graph, state = states.create(model, optax.identity())
+    graph, state = create_state(model, optax.identity())
     batch = random_batch(7)
     result = make_eval_step(graph)(state.params, state.batch_stats, shard_batch(batch, make_mesh(jax.devices()[:1])))
     wrong = 0.0
@@ -96,10 +97,10 @@ def test_row_baseline_of_the_evaluation(config, model):
 
 
 def test_schedules(config):
-    halved = states.make_schedule(config.optim, 10, 5)
+    halved = make_schedule(config.optim, 10, 5)
     assert [float(halved(step)) for step in (0, 9, 10, 25, 49)] == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4, 6.25e-5])
     config.optim.schedule, config.optim.warmup_epochs = "cosine", 1.0
-    cosine = states.make_schedule(config.optim, 10, 5)
+    cosine = make_schedule(config.optim, 10, 5)
     assert [float(cosine(step)) for step in (0, 5, 10, 30, 50)] == pytest.approx([0, 5e-4, 1e-3, 5e-4, 0], abs=1e-9)
 
 
@@ -112,8 +113,8 @@ def test_holistic_term_trains_the_discriminator_beside_the_network(config, model
     objective = Objective(("pixelwise", "holistic"), heads=2)
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(1))
     weights = objective.initial_weights(config.loss.weights.to_dict())
-    optimizer = states.make_optimizer(config, weights, states.make_schedule(config.optim, 4, 2), 4)
-    graph, state = states.create(model, optimizer, adversary)
+    optimizer = make_optimizer(config, weights, make_schedule(config.optim, 4, 2), 4)
+    graph, state = create_state(model, optimizer, adversary)
     step = make_train_step(graph, optimizer, objective, adversary)
     start = jax.device_get(state.adversary.params)
     moved = []
@@ -146,7 +147,7 @@ def same(left, right):
 
 def test_sgd_decays_weights_before_the_momentum(config):
     config.optim.optimizer, config.optim.momentum, config.optim.weight_decay = "sgd", 0.9, 0.1
-    optimizer = states.make_optimizer(config, {"l1": 1.0}, optax.constant_schedule(0.5), 4)
+    optimizer = make_optimizer(config, {"l1": 1.0}, optax.constant_schedule(0.5), 4)
     params = {"w": jnp.float32(2.0)}
     state, velocity, expected = optimizer.init(params), 0.0, 2.0
     for gradient in (1.0, -3.0):

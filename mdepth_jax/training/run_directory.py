@@ -1,0 +1,81 @@
+"""The configuration that a run directory, or a file of weights, holds."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mdepth_jax.errors import UserError
+from mdepth_jax.files import read_json, write_whole
+from mdepth_jax.models import Weights
+from mdepth_jax.training.config import default, differences
+
+
+def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool = True) -> None:
+    """Writes the configuration into a new run directory, or checks that it is the one written there.
+
+    Where the weights came from at the start (`model.start`) may have moved since.
+
+    Args:
+        config: The whole configuration.
+        workdir: The run directory.
+        writes: False on all hosts but one.
+
+    Raises:
+        UserError: If the directory belongs to another configuration, naming the first keys that differ.
+    """
+    path = workdir / "config.json"
+    if path.exists():
+        differing = [key for key in differences(config, load_config(workdir)) if not key.startswith("model.start:")]
+        if differing:
+            raise UserError(
+                f"{workdir} belongs to a run with another configuration ({'; '.join(differing[:3])}); "
+                "choose another --workdir, or give the same configuration to continue that run"
+            )
+    elif writes:
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(config.to_dict(), indent=2) + "\n")
+
+
+def load_config(workdir: pathlib.Path) -> ConfigDict:
+    """Reads the configuration of a run directory; keys that it does not have yet get their default.
+
+    Raises:
+        UserError: If there is none, it does not parse, or it has keys that this version does not know.
+    """
+    path = workdir / "config.json"
+    try:
+        return complete_config(read_json(path), str(path))
+    except FileNotFoundError:
+        raise UserError(f"{workdir} is not a run directory: it has no config.json") from None
+
+
+def complete_config(saved: Mapping[str, Any], where: str) -> ConfigDict:
+    """Gives the default with the keys of a saved configuration, maybe of an earlier version, replaced.
+
+    Args:
+        saved: As nested dictionaries.
+        where: What an error names.
+
+    Raises:
+        UserError: If it has keys that this version does not know.
+    """
+    config = default()
+    try:
+        config.update(saved)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{where}: written by another version ({error}); use that one") from None
+    return config
+
+
+def config_of_weights(weights: Weights) -> ConfigDict:
+    """Returns the configuration of the run that made a file of weights.
+
+    Raises:
+        UserError: If the header does not hold it, or it has keys that this version does not know.
+    """
+    if not weights.header.run.config:
+        raise UserError(f"{weights.path}: its header lacks the run's configuration; give a file that a run wrote")
+    return complete_config(weights.header.run.config, str(weights.path))

@@ -227,10 +227,10 @@ def align_to_nyu(depth: Map) -> Map:
         the mean.
     """
     depth = depth.astype(np.promote_types(depth.dtype, np.float32))
-    centred = depth - jnp.mean(depth, _PIXELS, keepdims=True)
-    variance = jnp.sum(jnp.square(centred), _PIXELS, keepdims=True) / max(depth[0].size - 1, 1)
+    centered = depth - jnp.mean(depth, _PIXELS, keepdims=True)
+    variance = jnp.sum(jnp.square(centered), _PIXELS, keepdims=True) / max(depth[0].size - 1, 1)
     is_flat = jnp.max(depth, _PIXELS, keepdims=True) == jnp.min(depth, _PIXELS, keepdims=True)
-    aligned = centred / jnp.sqrt(jnp.where(is_flat, 1, variance)) * NYU_DEVIATION + NYU_MEAN
+    aligned = centered / jnp.sqrt(jnp.where(is_flat, 1, variance)) * NYU_DEVIATION + NYU_MEAN
     smallest = jnp.min(aligned, _PIXELS, keepdims=True, where=aligned > 0, initial=jnp.inf)
     return jnp.where(aligned < 0, smallest + 1e-5, aligned)
 
@@ -238,16 +238,16 @@ def align_to_nyu(depth: Map) -> Map:
 def _sample_resized(
     depth: Float[Array, "height width"], points: Int[Array, "pairs 2 2"], image_size: Int[Array, "2"]
 ) -> Float[Array, "pairs 2"]:
-    """Reads `depth` at points of its bilinear resize (cv2's INTER_LINEAR: half-pixel centres)."""
+    """Reads `depth` at points of its bilinear resize (cv2's INTER_LINEAR: half-pixel centers)."""
     depth = depth.astype(np.promote_types(depth.dtype, np.float32))
-    top, bottom, down = _neighbours(points[..., 0], depth.shape[0], image_size[0], depth.dtype)
-    left, right, across = _neighbours(points[..., 1], depth.shape[1], image_size[1], depth.dtype)
+    top, bottom, down = _neighbors(points[..., 0], depth.shape[0], image_size[0], depth.dtype)
+    left, right, across = _neighbors(points[..., 1], depth.shape[1], image_size[1], depth.dtype)
     above = _interpolate(depth[top, left], depth[top, right], across)
     below = _interpolate(depth[bottom, left], depth[bottom, right], across)
     return _interpolate(above, below, down)
 
 
-def _neighbours(
+def _neighbors(
     coordinate: Int[Array, "pairs 2"], size: int, resized: Int[Array, ""], dtype: jnp.dtype
 ) -> tuple[Int[Array, "pairs 2"], Int[Array, "pairs 2"], Float[Array, "pairs 2"]]:
     # (coordinate + 1/2) * size / resized - 1/2 as a fraction of integers: exact where float32 would round.
@@ -261,5 +261,5 @@ def _neighbours(
 def _interpolate(
     start: Float[Array, "pairs 2"], end: Float[Array, "pairs 2"], fraction: Float[Array, "pairs 2"]
 ) -> Float[Array, "pairs 2"]:
-    # In this form equal neighbours give exactly their value, so that ties stay ties.
+    # In this form equal neighbors give exactly their value, so that ties stay ties.
     return start + (end - start) * fraction

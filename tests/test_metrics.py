@@ -31,11 +31,11 @@ def random_batch(batch=4, pairs=20):
 
 
 def resize(image, size):
-    """Bilinear, half-pixel centres, edges repeated, in double precision."""
+    """Bilinear, half-pixel centers, edges repeated, in double precision."""
 
     def weights(old, new):
-        centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-        return np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(old)))
+        centers = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+        return np.maximum(0, 1 - np.abs(centers[:, None] - np.arange(old)))
 
     height, width = image.shape
     return weights(height, size[0]) @ image.astype(np.float64) @ weights(width, size[1]).T
@@ -171,7 +171,7 @@ def test_golden_nyu_alignment(golden, x64, number):
     case = golden("align_to_nyu")[number]
     prediction, target = (jnp.asarray(case[key])[None, ..., None] for key in ("z", "gt"))
     aligned = jitted_align(prediction)
-    np.testing.assert_allclose(aligned[0, ..., 0], case["normalised"], rtol=1e-9)
+    np.testing.assert_allclose(aligned[0, ..., 0], case["normalized"], rtol=1e-9)
     sums = jitted_sums(aligned, target)
     np.testing.assert_allclose(sums.rmse**2, case["fmse"], rtol=1e-9)
 

@@ -65,11 +65,11 @@ def _gradient_loss(error: Map, valid: Mask) -> Float[Array, ""]:
 def multiscale_smoothness_loss(
     prediction: Map, image: Float[Array, "batch height width 3"], *, order: int = 1, scales: int = 3
 ) -> Float[Array, ""]:
-    """Penalises changes of log depth where the image does not change (Eq. 1, L_sm; Li et al. 2019).
+    """Penalizes changes of log depth where the image does not change (Eq. 1, L_sm; Li et al. 2019).
 
     At one scale the first order costs the mean of |dP/dx| exp(-|dI/dx|) + |dP/dy| exp(-|dI/dy|) with forward
-    differences, the second order that of |lap P| exp(-|lap I|) with the Laplacian of four neighbours; changes of the
-    image are averaged over its colours. Scale s keeps every 2^s-th row and column and weighs 2^-s. Every pixel counts,
+    differences, the second order that of |lap P| exp(-|lap I|) with the Laplacian of four neighbors; changes of the
+    image are averaged over its colors. Scale s keeps every 2^s-th row and column and weighs 2^-s. Every pixel counts,
     as in the original; a scale that is too small for a difference adds 0, where the original gives NaN.
 
     Args:
@@ -91,9 +91,9 @@ def multiscale_smoothness_loss(
     derivatives = (_down, _right) if order == 1 else (_laplacian,)
     total = _zero(prediction)
     for scale in range(scales):
-        depth, colour = _subsample(scale, prediction, image)
+        depth, color = _subsample(scale, prediction, image)
         for derivative in derivatives:
-            edges = jnp.mean(jnp.abs(derivative(colour)), axis=-1, keepdims=True)
+            edges = jnp.mean(jnp.abs(derivative(color)), axis=-1, keepdims=True)
             changes = absolute(derivative(depth)) * jnp.exp(-edges)
             total += 0.5**scale * jnp.sum(changes) / max(changes.size, 1)
     return total
@@ -109,8 +109,8 @@ def _down(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch
 
 def _laplacian(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns channels"]:
     inner = x[:, 1:-1, 1:-1]
-    neighbours = x[:, :-2, 1:-1], x[:, 2:, 1:-1], x[:, 1:-1, :-2], x[:, 1:-1, 2:]
-    above, below, left, right = (inner - neighbour for neighbour in neighbours)  # Exactly 0 on a constant map.
+    neighbors = x[:, :-2, 1:-1], x[:, 2:, 1:-1], x[:, 1:-1, :-2], x[:, 1:-1, 2:]
+    above, below, left, right = (inner - neighbor for neighbor in neighbors)  # Exactly 0 on a constant map.
     return above + below + left + right
 
 

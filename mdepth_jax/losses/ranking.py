@@ -12,7 +12,7 @@ def ranking_loss(
     relation: Int[Array, "batch pairs"],
     valid: Bool[Array, "batch pairs"] | None = None,
 ) -> Float[Array, ""]:
-    """Penalises pairs that are ordered wrongly (Eq. 2; DIW, Chen et al. 2016).
+    """Penalizes pairs that are ordered wrongly (Eq. 2; DIW, Chen et al. 2016).
 
     With d = z_A - z_B a pair costs softplus(-relation * d), or d^2 where `relation` is 0. The cost is
     averaged over the valid pairs of the whole batch, whichever image they belong to.
@@ -42,7 +42,7 @@ def improved_ranking_loss(
     *,
     drop_easy: float = 0.0,
 ) -> Float[Array, ""]:
-    """Penalises pairs that are ordered wrongly, but not the easiest ones (Eq. 3; Xian et al. 2018).
+    """Penalizes pairs that are ordered wrongly, but not the easiest ones (Eq. 3; Xian et al. 2018).
 
     A pair costs what it costs in `ranking_loss`. In every image the `drop_easy` share of the valid pairs with
     `relation` other than 0 that cost least is left out, rounded down to whole pairs; the cost is averaged over all

@@ -25,7 +25,7 @@ class SqueezeExcite(nnx.Module):
         activation: After the first.
         gate: After the second; its values weigh the channels.
         param_dtype: Of the parameters.
-        rngs: Seed of the initialisation.
+        rngs: Seed of the initialization.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class SeparableConv(nnx.Module):
         activation: Elementwise.
         padding: See `depthwise.pad_widths`.
         param_dtype: Of the parameters.
-        rngs: Seed of the initialisation.
+        rngs: Seed of the initialization.
     """
 
     def __init__(
@@ -111,9 +111,9 @@ class SeparableConv(nnx.Module):
 
 
 class InvertedResidual(nnx.Module):
-    """The block of MobileNetV2 (Sandler et al. 2018), its heirs and, up-sampling, FBNet (`mobile_cv`'s `IRFBlock`).
+    """The block of MobileNetV2 (Sandler et al. 2018), its heirs and, upsampling, FBNet (`mobile_cv`'s `IRFBlock`).
 
-    1x1 - BN - activation, nearest x2 if up-sampling, depthwise - BN - activation, squeeze-excite if any, 1x1 - BN;
+    1x1 - BN - activation, nearest x2 if upsampling, depthwise - BN - activation, squeeze-excite if any, 1x1 - BN;
     the input is added where the block keeps width and size.
 
     Args:
@@ -129,7 +129,7 @@ class InvertedResidual(nnx.Module):
         activation: Elementwise.
         padding: See `depthwise.pad_widths`.
         param_dtype: Of the parameters.
-        rngs: Seed of the initialisation.
+        rngs: Seed of the initialization.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class FusedResidual(nnx.Module):
         activation: Elementwise.
         padding: See `depthwise.pad_widths`.
         param_dtype: Of the parameters.
-        rngs: Seed of the initialisation.
+        rngs: Seed of the initialization.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jax.extend.core import Literal
 
-# Receptive field, and distance of neighbours in pixels of the image.
+# Receptive field, and distance of neighbors in pixels of the image.
 ONE_PIXEL = 1, 1
 
 
@@ -86,7 +86,7 @@ def _equations(jaxpr) -> Iterator[Any]:
 
 
 def _fields(jaxpr, inputs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Receptive field and distance of neighbours of every output of a program."""
+    """Receptive field and distance of neighbors of every output of a program."""
     known = dict(zip(jaxpr.invars, inputs, strict=True))
 
     def read(variable):

@@ -86,7 +86,7 @@ def default_config() -> ConfigDict:
         {
             "encoder": "mobilenet_v2",  # a name of `ENCODERS`
             "width": 1.0,  # multiplier of the encoder's widths
-            "norm_epsilon": 1e-5,  # of the encoder's batch normalisation; weights from TensorFlow need 1e-3
+            "norm_epsilon": 1e-5,  # of the encoder's batch normalization; weights from TensorFlow need 1e-3
             # Scaling of the image and padding: "tensorflow" (-1..1, SAME) | "torchvision" (ImageNet's mean and
             # deviation, symmetric) | "tensorflow_symmetric" | "torchvision_same" | "redweb"
             "preprocessing": "tensorflow",
@@ -112,7 +112,7 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
 
     Args:
         config: Has the fields of `default_config`; see also `DepthNet` and the decoders.
-        rngs: Seeds of the initialisation.
+        rngs: Seeds of the initialization.
 
     Raises:
         UserError: A field has none of the values to choose from, or the encoder or the decoder cannot follow it.

@@ -73,7 +73,7 @@ def upsampled_depthwise_conv(
     kernel: Float[Array, "size size 1 channels"],
     implementation: Implementation | None = None,
 ) -> Float[Array, "batch 2*height 2*width channels"]:
-    """Nearest x2 up-sampling and then `depthwise_conv`.
+    """Nearest x2 upsampling and then `depthwise_conv`.
 
     The `"shifted"` implementation never makes the large input: taps that meet the same small pixel are added up
     beforehand, and each of the four output phases is a 3x3 convolution of the small image. Equal up to rounding.
@@ -99,7 +99,7 @@ def upsampled_depthwise_conv(
 
 
 def phase_folds(kernel_size: int) -> list[Bool[np.ndarray, "3 kernel_size"]]:
-    """Which taps along one axis meet small pixel i - 1, i, i + 1, for the up-sampled pixel 2 i and for 2 i + 1.
+    """Which taps along one axis meet small pixel i - 1, i, i + 1, for the upsampled pixel 2 i and for 2 i + 1.
 
     Args:
         kernel_size: 3 or 5.

@@ -32,7 +32,7 @@ class SpectralConv(nnx.Module):
     Args:
         in_channels: Input width.
         out_channels: Output width.
-        rngs: Seed of the initialisation.
+        rngs: Seed of the initialization.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, rngs: nnx.Rngs):
@@ -61,7 +61,7 @@ class SelfAttention(nnx.Module):
 
     Args:
         channels: Width; a multiple of 8.
-        rngs: Seed of the initialisation.
+        rngs: Seed of the initialization.
     """
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
@@ -81,14 +81,14 @@ class Discriminator(nnx.Module):
     """Scores pairs of an image and a depth map, high where the depth looks like a teacher's.
 
     Four `SpectralConv`, each followed by a leaky ReLU, with `SelfAttention` after the third and the fourth, and a 3x3
-    convolution to the scores. The original starts with 64 channels, normalises its input by the batch and ends in a
+    convolution to the scores. The original starts with 64 channels, normalizes its input by the batch and ends in a
     4x4 convolution without padding, so that its score map is smaller.
 
     For a training step, split it with `nnx.split(discriminator, nnx.Param, SpectralVector)`.
 
     Args:
         width: Channels of the first layer; each further layer doubles them. A multiple of 2.
-        rngs: Seed of the initialisation.
+        rngs: Seed of the initialization.
     """
 
     def __init__(self, width: int = 32, *, rngs: nnx.Rngs):
@@ -120,18 +120,18 @@ class Discriminator(nnx.Module):
         """
         if min(image.shape[1:3]) < _MIN_SIZE:
             raise ValueError(f"both sides must have at least {_MIN_SIZE} pixels, got {image.shape[1:3]}")
-        colour = (image.astype(jnp.float32) - 127.5) / 127.5
-        x = jnp.concatenate([colour, _standardise(depth.astype(jnp.float32))], axis=-1)
+        color = (image.astype(jnp.float32) - 127.5) / 127.5
+        x = jnp.concatenate([color, _standardize(depth.astype(jnp.float32))], axis=-1)
         for layer, attention in zip(self.layers, self.attention, strict=True):
             x = jax.nn.leaky_relu(layer(x), 0.1)
             x = x if attention is None else attention(x)
         return self.score(x)
 
 
-def _standardise(depth: Float[Array, "batch height width 1"]) -> Float[Array, "batch height width 1"]:
-    centred = depth - jnp.mean(depth, (1, 2, 3), keepdims=True)
-    variance = jnp.mean(jnp.square(centred), (1, 2, 3), keepdims=True)
-    return centred * lax.rsqrt(variance + _FLAT)
+def _standardize(depth: Float[Array, "batch height width 1"]) -> Float[Array, "batch height width 1"]:
+    centered = depth - jnp.mean(depth, (1, 2, 3), keepdims=True)
+    variance = jnp.mean(jnp.square(centered), (1, 2, 3), keepdims=True)
+    return centered * lax.rsqrt(variance + _FLAT)
 
 
 def _pixels(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch pixels channels"]:

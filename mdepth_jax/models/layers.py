@@ -37,7 +37,7 @@ def round_channels(channels: int | float, divisor: int = 8) -> int:
 def upsample_bilinear(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch 2*height 2*width channels"]:
-    """Doubles the size by bilinear interpolation with half-pixel centres."""
+    """Doubles the size by bilinear interpolation with half-pixel centers."""
     batch, height, width, channels = x.shape
     return jax.image.resize(x, (batch, 2 * height, 2 * width, channels), "bilinear")
 
@@ -95,7 +95,7 @@ class Conv(nnx.Module):
         padding: See `depthwise.pad_widths`.
         bias: Initial value of the bias; `None` for a layer without one.
         param_dtype: Of the parameters.
-        rngs: Seed of the initialisation, see `he_normal`.
+        rngs: Seed of the initialization, see `he_normal`.
     """
 
     def __init__(
@@ -144,16 +144,16 @@ class Conv(nnx.Module):
 
 
 class DepthwiseConv(nnx.Module):
-    """Depthwise convolution without bias, of the up-sampled input if so wished.
+    """Depthwise convolution without bias, of the upsampled input if so wished.
 
     Args:
         channels: Of input and output.
-        kernel_size: Odd; 3 or 5 when up-sampling.
+        kernel_size: Odd; 3 or 5 when upsampling.
         stride: 1 or 2.
         padding: See `depthwise.pad_widths`.
         upsample: Doubles the size first (nearest); only with stride 1.
         param_dtype: Of the kernel.
-        rngs: Seed of the initialisation, see `he_normal`.
+        rngs: Seed of the initialization, see `he_normal`.
     """
 
     def __init__(
@@ -239,7 +239,7 @@ def depthwise_conv_layer(channels: int, kernel_size: int | tuple[int, ...], **op
 
 
 class BatchNorm(nnx.Module):
-    """Batch normalisation over all axes but the last (Ioffe & Szegedy 2015), momentum 0.9.
+    """Batch normalization over all axes but the last (Ioffe & Szegedy 2015), momentum 0.9.
 
     The attribute `epsilon` is 1e-5, PyTorch's; weights from TensorFlow need 1e-3, which
     `model.set_attributes(epsilon=1e-3)` sets in all layers.
@@ -261,7 +261,7 @@ class BatchNorm(nnx.Module):
         self.epsilon, self.momentum = 1e-5, 0.9
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
-        """Normalises `x`, and in training mode moves the running statistics."""
+        """Normalizes `x`, and in training mode moves the running statistics."""
         full = x.astype(self.mean.dtype)
         if self.use_running_average:
             mean, var = self.mean[...], self.var[...]
@@ -276,7 +276,7 @@ class BatchNorm(nnx.Module):
 
 
 class ConvNorm(nnx.Module):
-    """Convolution, batch normalisation, activation.
+    """Convolution, batch normalization, activation.
 
     Args:
         conv: Without bias.

@@ -34,7 +34,7 @@ def describe(model: nnx.Module) -> tuple[str, ...]:
 
 
 def narrow(model: nnx.Module, description: Sequence[str]) -> None:
-    """Gives convolutions other widths, in place; each keeps its first channels, and its normalisation follows.
+    """Gives convolutions other widths, in place; each keeps its first channels, and its normalization follows.
 
     Args:
         model: May be abstract, see `nnx.eval_shape`.

@@ -71,7 +71,7 @@ def rebalance(
         clip(1 + strength * (T / T_previous * L_previous_i / L_i - 1), 1/2, 2)
 
     so that a positive strength raises the losses that fall faster than the total (the easy ones), a negative
-    strength the others. The weights are not normalised afterwards. The first event only records, or with
+    strength the others. The weights are not normalized afterwards. The first event only records, or with
     `weight_initialization` sets w_i = T * initial_scale_i / L_i; a weight of 0 stays 0.
 
     Beyond the original the weights stay finite: a step with a loss that is NaN or infinite is left out of the

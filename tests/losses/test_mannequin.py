@@ -56,12 +56,12 @@ def loop_smoothness(prediction, image, order, scales):
     total = 0.0
     for scale in range(scales):
         costs = []
-        for p, colour in zip(prediction[..., 0].astype(np.float64), image.astype(np.float64), strict=True):
-            p, colour = p[:: 2**scale, :: 2**scale], colour[:: 2**scale, :: 2**scale]
+        for p, color in zip(prediction[..., 0].astype(np.float64), image.astype(np.float64), strict=True):
+            p, color = p[:: 2**scale, :: 2**scale], color[:: 2**scale, :: 2**scale]
             height, width = p.shape
 
-            def cost(change, p=p, colour=colour):
-                return abs(change(p)) * np.exp(-np.abs(change(colour)).mean())
+            def cost(change, p=p, color=color):
+                return abs(change(p)) * np.exp(-np.abs(change(color)).mean())
 
             if order == 1:
                 costs += [

@@ -37,12 +37,12 @@ def test_nnconv5_layer_golden(golden, x64):
 def test_nnconv5_parameter_count_golden(golden):
     case = golden("decoder_nnconv5")[3]
     decoder = nnx.eval_shape(lambda: NNConv5Decoder((8, 1024), rngs=nnx.Rngs(0)))
-    # Ours ends with a bias, the original with a normalisation.
+    # Ours ends with a bias, the original with a normalization.
     assert count_parameters(decoder) - 1 + 2 == case["nnconv5_dw_1024"]
 
 
 def test_nnconv5_equals_layers_one_after_another():
-    """Up-sampled inputs instead of up-sampling convolutions, and the prediction at full resolution."""
+    """Upsampled inputs instead of upsampling convolutions, and the prediction at full resolution."""
     decoder = NNConv5Decoder((4, 16), output_bias=0.5, rngs=nnx.Rngs(0))
     decoder.eval()
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 2, 3, 16)), jnp.float32)

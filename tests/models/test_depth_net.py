@@ -143,7 +143,7 @@ def test_every_parameter_receives_a_gradient(make):
         return sum((prediction * weights).sum() for prediction in (outputs.depth, *outputs.auxiliary))
 
     gradients = gradient(params)
-    if isinstance(model.decoder, ReDWebDecoder):  # the published network has a bias before a normalisation
+    if isinstance(model.decoder, ReDWebDecoder):  # the published network has a bias before a normalization
         del gradients["decoder"]["smooth"]["conv"]["bias"]
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradients):
         assert np.isfinite(leaf).all(), path

@@ -44,7 +44,7 @@ def golden_conv(case):
     return layer
 
 
-def test_golden_spectral_normalisation(golden):
+def test_golden_spectral_normalization(golden):
     case = golden("discriminator")[2]
     layer = golden_conv(case)
     for y, u in zip(case["y"], case["u"], strict=True):
@@ -68,7 +68,7 @@ def test_attention_starts_as_the_identity():
 
 
 def test_golden_parameter_count(golden):
-    """The original's less two of its batch normalisation and of its larger last kernel, more for an RGB image."""
+    """The original's less two of its batch normalization and of its larger last kernel, more for an RGB image."""
     state = nnx.eval_shape(lambda: nnx.state(build(64), nnx.Param))
     count = sum(leaf.size for leaf in jax.tree.leaves(state))
     assert count == golden("discriminator")[4]["n_trainable"] - 2 - 512 * (16 - 9) + 3 * 64 * 16
@@ -93,7 +93,7 @@ def test_calls_converge_to_the_largest_singular_value():
     np.testing.assert_allclose(jnp.linalg.norm(matrix @ layer.u[...]), largest, rtol=1e-5)
 
 
-def test_gradient_of_the_normalised_kernel(x64):
+def test_gradient_of_the_normalized_kernel(x64):
     """With u fixed the derivative of the singular value is the same whether or not v moves with the kernel."""
     layer = SpectralConv(2, 3, rngs=nnx.Rngs(0))
     layer.eval()

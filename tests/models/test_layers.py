@@ -117,7 +117,7 @@ def test_batch_norm_of_a_constant_stays_finite():
     assert np.isfinite(nnx.grad(lambda norm, x: norm(x).sum(), argnums=1)(BatchNorm(1), x)).all()
 
 
-def test_bilinear_upsampling_has_half_pixel_centres():
+def test_bilinear_upsampling_has_half_pixel_centers():
     x = jnp.asarray([0.0, 4.0, 8.0]).reshape(1, 1, 3, 1)
     np.testing.assert_allclose(upsample_bilinear(x)[0, 0, :, 0], [0, 1, 3, 5, 7, 8])
 

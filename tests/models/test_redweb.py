@@ -80,8 +80,8 @@ def test_whole_network_golden(golden, tmp_path):
     model = load_encdecresnet(path)
     assert count_parameters(model) == case["n_params"] == 53_158_977
 
-    normalised = case["x"].transpose(0, 2, 3, 1)  # channels B, G, R with the figures of R, G, B
-    image = (normalised * DEVIATION + MEAN)[..., ::-1] * 255
+    normalized = case["x"].transpose(0, 2, 3, 1)  # channels B, G, R with the figures of R, G, B
+    image = (normalized * DEVIATION + MEAN)[..., ::-1] * 255
     outputs = apply(model, jnp.asarray(image))
     reference = case["y"].transpose(0, 2, 3, 1)
     np.testing.assert_allclose(outputs.depth, reference, rtol=0, atol=1e-3 * np.abs(reference).max())

@@ -31,10 +31,10 @@ BALANCERS = {
     "fixed": functools.partial(make_rebalance, strength=0.0),
     "hard to easy": functools.partial(make_rebalance, strength=hard_to_easy(2)),
     "easy to hard": functools.partial(make_rebalance, strength=easy_to_hard(2)),
-    "initialised, hard to easy": functools.partial(
+    "initialized, hard to easy": functools.partial(
         make_rebalance, strength=hard_to_easy(2), weight_initialization=True
     ),
-    "initialised, easy to hard": functools.partial(
+    "initialized, easy to hard": functools.partial(
         make_rebalance, strength=easy_to_hard(2), weight_initialization=True
     ),
     "mtadam": lambda names: mtadam(RATE, names),

@@ -1,4 +1,4 @@
-"""The FBNet decoder: inverted residual blocks that up-sample, with skips from the encoder."""
+"""The FBNet decoder: inverted residual blocks that upsample, with skips from the encoder."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -36,7 +36,7 @@ def fuse(
 
 
 class Head(nnx.Module):
-    """Intermediate prediction (training only): up-sampling blocks to half resolution, then a 1x1 convolution.
+    """Intermediate prediction (training only): upsampling blocks to half resolution, then a 1x1 convolution.
 
     Args:
         in_channels: Width of the decoder stage that it reads.
@@ -46,7 +46,7 @@ class Head(nnx.Module):
         bias: Initial bias of the prediction.
         scale: Of its initial kernel, see `predictor`.
         param_dtype: Of the parameters.
-        rngs: Seeds of the initialisation.
+        rngs: Seeds of the initialization.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Head(nnx.Module):
 
 
 class FBNetDecoder(nnx.Module):
-    """Four up-sampling blocks to half resolution, each followed by a skip, and a linear 1x1 prediction.
+    """Four upsampling blocks to half resolution, each followed by a skip, and a linear 1x1 prediction.
 
     A block's output is as wide as the skip that it meets; with MobileNetV2 that is
     `1600 ->192-> 96`, `192 ->64-> 32`, `64 ->48-> 24`, `48 ->32-> 16`, `32 -> 1` (paper section 3.1).
@@ -92,7 +92,7 @@ class FBNetDecoder(nnx.Module):
         output_bias: Initial bias of every prediction.
         output_scale: Of the initial kernel of every prediction, see `predictor`.
         param_dtype: Of the parameters.
-        rngs: Seeds of the initialisation.
+        rngs: Seeds of the initialization.
     """
 
     def __init__(

@@ -13,10 +13,10 @@ from mdepth_jax.models.depthwise import upsample_nearest
 
 
 class NNConv5Decoder(nnx.Module):
-    """Five separable convolutions with nearest up-sampling, and a linear 1x1 prediction; no skips.
+    """Five separable convolutions with nearest upsampling, and a linear 1x1 prediction; no skips.
 
-    Unlike FastDepth's, whose last layer is normalised and rectified, it can predict
-    below zero. The prediction is made before the last up-sampling, which repeats pixels: the values are the same.
+    Unlike FastDepth's, whose last layer is normalized and rectified, it can predict
+    below zero. The prediction is made before the last upsampling, which repeats pixels: the values are the same.
 
     Args:
         widths: Of the encoder's features; only the last is read.
@@ -24,7 +24,7 @@ class NNConv5Decoder(nnx.Module):
         output_bias: Initial bias of the prediction.
         output_scale: Of the initial kernel of the prediction, see `predictor`.
         param_dtype: Of the parameters.
-        rngs: Seeds of the initialisation.
+        rngs: Seeds of the initialization.
     """
 
     stage_widths = (512, 256, 128, 64, 32)

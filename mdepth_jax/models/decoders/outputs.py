@@ -24,7 +24,7 @@ class DepthOutputs(NamedTuple):
 def predictor(in_channels: int, bias: float, scale: float, kernel_size: int = 1, **options) -> Conv:
     """The last convolution.
 
-    Its input holds a skip as strong as the encoder's weights make it: with ImageNet's, He's initialisation starts far
+    Its input holds a skip as strong as the encoder's weights make it: with ImageNet's, He's initialization starts far
     from any target. A `scale` below 1 shrinks it, so that the network starts by predicting about `bias` everywhere.
     """
     conv = Conv(in_channels, 1, kernel_size, bias=bias, **options)

@@ -68,7 +68,7 @@ class FeatureFusion(nnx.Module):
 class ReDWebDecoder(nnx.Module):
     """Three feature fusions to half resolution, half as wide as their skips, and two 3x3 convolutions to a linear map.
 
-    With ResNet-50: `2048 -> 512 -> 256 -> 128 -> 1`. Every up-sampling is bilinear with aligned corners. The features
+    With ResNet-50: `2048 -> 512 -> 256 -> 128 -> 1`. Every upsampling is bilinear with aligned corners. The features
     that it gives are those of the last fusion.
 
     Args:
@@ -76,7 +76,7 @@ class ReDWebDecoder(nnx.Module):
         output_bias: Initial bias of the prediction.
         output_scale: Of the initial kernel of the prediction, see `predictor`.
         param_dtype: Of the parameters.
-        rngs: Seeds of the initialisation.
+        rngs: Seeds of the initialization.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class ReDWebDecoder(nnx.Module):
         return DepthOutputs(upsample_bilinear_aligned(depth), (), x)
 
     def named_layers(self) -> Iterator[tuple[str, nnx.Module]]:
-        """Every convolution and normalisation under its published name."""
+        """Every convolution and normalization under its published name."""
         for number, fusion in zip((3, 2, 1), self.fusions, strict=True):
             yield from fusion.named_layers(f"feafu{number}")
         yield from name_layers(self.smooth, "ada_out.conv1", "ada_out.bn1")

@@ -109,7 +109,7 @@ class GhostNet(nnx.Module):
         width: Multiplier of every width but the head's.
         padding: Of every strided convolution, `"SAME"` or `"symmetric"`; it belongs to the weights.
         param_dtype: Of the parameters.
-        rngs: Seeds of the initialisation.
+        rngs: Seeds of the initialization.
 
     Attributes:
         widths: Channels of the six features that a call gives.

@@ -26,7 +26,7 @@ class Stage(NamedTuple):
         activation: Elementwise.
         squeeze: Ratio of the squeeze-excite layer, see `InvertedResidualEncoder.squeeze_excite`; 0 for none.
         groups: Of the channels of the first and of the second 1x1 convolution.
-        block: Inverted residual, fused residual, or a 1x1 convolution with normalisation and activation.
+        block: Inverted residual, fused residual, or a 1x1 convolution with normalization and activation.
     """
 
     expansion: float
@@ -63,7 +63,7 @@ class InvertedResidualEncoder(nnx.Module):
         width: Multiplier of every width but the head's.
         padding: Of every strided convolution, `"SAME"` or `"symmetric"`; it belongs to the weights.
         param_dtype: Of the parameters.
-        rngs: Seeds of the initialisation.
+        rngs: Seeds of the initialization.
 
     Attributes:
         width: The multiplier.

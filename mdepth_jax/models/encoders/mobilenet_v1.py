@@ -29,7 +29,7 @@ class MobileNetV1(nnx.Module):
         width: Multiplier of every width.
         padding: Of every strided convolution, `"SAME"` or `"symmetric"`; it belongs to the weights.
         param_dtype: Of the parameters.
-        rngs: Seeds of the initialisation.
+        rngs: Seeds of the initialization.
 
     Attributes:
         width: The multiplier.

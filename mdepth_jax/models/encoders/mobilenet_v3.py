@@ -38,5 +38,5 @@ class MobileNetV3Large(InvertedResidualEncoder):
         return SqueezeExcite(mid_channels, round_channels(ratio * mid_channels), nnx.relu, nnx.hard_sigmoid, **options)
 
     def make_head(self, in_channels: int, out_channels: int, **options) -> BiasedHead:
-        """The head, with a bias and without normalisation."""
+        """The head, with a bias and without normalization."""
         return BiasedHead(in_channels, out_channels, self.table.activation, **options)

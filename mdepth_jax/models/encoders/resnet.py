@@ -53,7 +53,7 @@ class ResNet50(nnx.Module):
         width: 1; the family has no multiplier.
         padding: Of every strided convolution and of the pooling, `"SAME"` or `"symmetric"`; it belongs to the weights.
         param_dtype: Of the parameters.
-        rngs: Seeds of the initialisation.
+        rngs: Seeds of the initialization.
 
     Attributes:
         widths: Channels of the six features that a call gives.

@@ -78,7 +78,7 @@ class ShuffleNetV2(nnx.Module):
         width: Which column of the table: 0.5, 1, 1.5 or 2.
         padding: Of every strided convolution and of the pooling, `"SAME"` or `"symmetric"`; it belongs to the weights.
         param_dtype: Of the parameters.
-        rngs: Seeds of the initialisation.
+        rngs: Seeds of the initialization.
 
     Attributes:
         widths: Channels of the six features that a call gives.

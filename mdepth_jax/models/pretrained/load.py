@@ -21,7 +21,7 @@ def load_pretrained(model: Any, weights: str | os.PathLike) -> None:
     """Reads ImageNet weights under their published names into the encoder of `model`, in place.
 
     The names tell which of `sources` a file is from; its classifier is left out. Nothing changes unless every tensor
-    fits, and unless the model scales, pads and normalises as the weights were trained. That is known of the files that
+    fits, and unless the model scales, pads and normalizes as the weights were trained. That is known of the files that
     a project publishes; an `.npz`, or a `.safetensors` with torchvision's names, is taken as it is.
 
     Args:
@@ -31,7 +31,7 @@ def load_pretrained(model: Any, weights: str | os.PathLike) -> None:
 
     Raises:
         UserError: The weights cannot be read, are of another network, or a tensor is missing, unexpected, of the wrong
-            shape or not finite; or the model scales, pads or normalises in another way.
+            shape or not finite; or the model scales, pads or normalizes in another way.
     """
     source, tensors = _open(model.encoder, str(weights))
     variables = source.variables(model.encoder)

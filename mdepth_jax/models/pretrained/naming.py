@@ -29,7 +29,7 @@ class Recipe(NamedTuple):
 
     Attributes:
         preprocessing: A key of `PREPROCESSING`, the scaling of the image and the padding.
-        norm_epsilon: Of the batch normalisation.
+        norm_epsilon: Of the batch normalization.
     """
 
     preprocessing: str
@@ -40,7 +40,7 @@ class Rule(NamedTuple):
     """What a project publishes of one encoder.
 
     Attributes:
-        layers: Gives every convolution and normalisation of the encoder under its published name.
+        layers: Gives every convolution and normalization of the encoder under its published name.
         recipes: That its weights come with.
     """
 
@@ -86,7 +86,7 @@ def name_layers(part: ConvNorm | BiasedHead | SqueezeExcite, first: str, second:
     """Names the two layers of a part of a network.
 
     Args:
-        part: Convolution and normalisation, if any, or the two convolutions of a squeeze-excite layer.
+        part: Convolution and normalization, if any, or the two convolutions of a squeeze-excite layer.
         first: Name of the first; the parts of a mixed convolution are numbered behind it.
         second: Name of the second.
     """

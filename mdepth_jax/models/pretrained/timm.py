@@ -52,7 +52,7 @@ def mobilenet_v1(encoder: MobileNetV1) -> NamedLayers:
 
 
 def ghostnet(encoder: GhostNet) -> NamedLayers:
-    """Its head has no normalisation."""
+    """Its head has no normalization."""
     yield from name_layers(encoder.stem, "conv_stem", "bn1")
     for stage, blocks in enumerate(encoder.stages):
         for index, block in enumerate(blocks):

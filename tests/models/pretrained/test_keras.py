@@ -43,7 +43,7 @@ def build(name, **changes):
     return nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))
 
 
-def randomise(variables):
+def randomize(variables):
     rng = np.random.default_rng(0)
     for name, variable in variables.items():
         value = rng.normal(size=variable.shape)
@@ -74,7 +74,7 @@ def pair(request):
     model = build(request.param)
     application = build_application(model.encoder, None, SIZE)
     variables = KERAS.variables(model.encoder)
-    randomise(variables)
+    randomize(variables)
     give(application, dict(variables))
     for layer in application.layers:
         if type(layer).__name__ == "Normalization":

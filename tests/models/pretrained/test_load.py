@@ -37,7 +37,7 @@ def tensors(other):
 
 @pytest.fixture
 def model(model_of_this_file):
-    """With scaling and normalisation of torchvision, whatever an earlier test set."""
+    """With scaling and normalization of torchvision, whatever an earlier test set."""
     model_of_this_file.preprocessing = "torchvision"
     model_of_this_file.set_attributes(epsilon=1e-5)
     return model_of_this_file

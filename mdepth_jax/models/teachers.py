@@ -1,6 +1,5 @@
 """Teachers: functions from images to depth and features."""
 
-import itertools
 import os
 import pathlib
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 from mdepth_jax.models.pretrained.load import fit_tensors
 from mdepth_jax.models.pretrained.naming import named_variables
 from mdepth_jax.models.pretrained.tensors import PYTORCH_SUFFIXES, read_tensors
-from mdepth_jax.models.pretrained.torchvision import resnet50
+from mdepth_jax.models.pretrained.youtube3d import encdecresnet
 from mdepth_jax.models.weights import load_weights
 
 
@@ -48,8 +47,7 @@ def load_encdecresnet(path: str | os.PathLike) -> DepthNet:
     config = default_config()
     config.update(encoder="resnet50", decoder="redweb", preprocessing="redweb", heads=0)
     model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))
-    encoder = ((f"resnet_model.{name}", layer) for name, layer in resnet50(model.encoder))
-    variables = named_variables(itertools.chain(encoder, model.decoder.named_layers()))
+    variables = named_variables(encdecresnet(model))
     for name, value in fit_tensors(path, read_tensors(pathlib.Path(path)), variables).items():
         variables[name].set_value(value)
     first = model.encoder.stem.conv.kernel

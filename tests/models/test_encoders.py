@@ -32,7 +32,7 @@ TENSORFLOW = {
     "mixnet_m": "encoder_tf_mixnet_m",
     "mixnet_s": "encoder_tf_mixnet_s",
 }
-GOLDEN_SOURCES = (FASTDEPTH, TIMM, TORCHVISION)  # the first that has an encoder
+PUBLISHERS = (FASTDEPTH, TIMM, TORCHVISION)  # the first that has an encoder
 STRIDES = ("s2", "s4", "s8", "s16", "s32")
 NOT_A_BLOCK = ("conv_stem", "maxpool")
 
@@ -50,8 +50,8 @@ def golden_encoder(name, case, padding="symmetric", epsilon=1e-5):
     """An encoder with the golden weights, and its variables under the golden names."""
     dtype, _ = precision(name)
     encoder = abstract_encoder(name, padding, dtype)
-    source = next(source for source in GOLDEN_SOURCES if type(encoder) in source.rules)
-    variables = source.variables(encoder)
+    publisher = next(publisher for publisher in PUBLISHERS if type(encoder) in publisher.rules)
+    variables = publisher.variables(encoder)
     fill(variables, int(case["weight_seed"]), float(case["gain"]), dtype)
     encoder.set_attributes(epsilon=epsilon)
     return encoder, variables

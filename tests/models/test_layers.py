@@ -17,6 +17,7 @@ from mdepth_jax.models.layers import (
     pointwise_conv,
     round_channels,
     upsample_bilinear,
+    upsample_bilinear_aligned,
 )
 
 NORM = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
@@ -175,3 +176,15 @@ def test_max_pool_against_loops(padding):
         top, left = 2 * row - first[0], 2 * column - first[1]
         window = x[0, max(top, 0) : top + 3, max(left, 0) : left + 3]
         np.testing.assert_array_equal(y[0, row, column], window.max((0, 1)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 1)])
+def test_aligned_upsampling_against_interpolation(size):
+    x = np.random.default_rng(0).normal(size=(2, *size, 3)).astype(np.float32)
+    expected = x
+    for axis in (1, 2):
+        positions = np.linspace(0, x.shape[axis] - 1, 2 * x.shape[axis])
+        expected = np.apply_along_axis(
+            lambda line, p=positions: np.interp(p, np.arange(len(line)), line), axis, expected
+        )
+    np.testing.assert_allclose(upsample_bilinear_aligned(jnp.asarray(x)), expected, rtol=1e-5, atol=1e-6)

@@ -1,6 +1,6 @@
 """The decoder of the ReDWeb network (Xian et al. 2018, Figure 4), as the YouTube3D project publishes it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from flax import nnx
@@ -8,7 +8,6 @@ from jaxtyping import Array, Float
 
 from mdepth_jax.models.decoders.outputs import DepthOutputs, predictor
 from mdepth_jax.models.layers import Conv, ConvNorm, upsample_bilinear_aligned
-from mdepth_jax.models.pretrained.naming import name_layers
 
 
 class ResidualConv(nnx.Module):
@@ -25,11 +24,6 @@ class ResidualConv(nnx.Module):
         """Applies the block."""
         x = nnx.relu(x)
         return x + self.second(self.first(x))
-
-    def named_layers(self, prefix: str) -> Iterator[tuple[str, nnx.Module]]:
-        """Its layers under the published names."""
-        yield from name_layers(self.first, f"{prefix}.conv1", f"{prefix}.bn1")
-        yield from name_layers(self.second, f"{prefix}.conv2", f"{prefix}.bn2")
 
 
 class FeatureFusion(nnx.Module):
@@ -56,13 +50,6 @@ class FeatureFusion(nnx.Module):
         """Applies the block."""
         x = self.skip_residual(self.from_skip(skip)) + self.from_deep(deep)
         return upsample_bilinear_aligned(self.residual(x))
-
-    def named_layers(self, prefix: str) -> Iterator[tuple[str, nnx.Module]]:
-        """Its layers under the published names."""
-        yield from name_layers(self.from_skip, f"{prefix}.conv_trans_left", f"{prefix}.bn_trans_left")
-        yield from self.skip_residual.named_layers(f"{prefix}.resConv_left")
-        yield from name_layers(self.from_deep, f"{prefix}.conv_trans_up", f"{prefix}.bn_trans_up")
-        yield from self.residual.named_layers(f"{prefix}.resConv_down")
 
 
 class ReDWebDecoder(nnx.Module):
@@ -105,10 +92,3 @@ class ReDWebDecoder(nnx.Module):
             x = fusion(skip, x)
         depth = self.predict(self.smooth(x)).astype(jnp.float32)
         return DepthOutputs(upsample_bilinear_aligned(depth), (), x)
-
-    def named_layers(self) -> Iterator[tuple[str, nnx.Module]]:
-        """Every convolution and normalization under its published name."""
-        for number, fusion in zip((3, 2, 1), self.fusions, strict=True):
-            yield from fusion.named_layers(f"feafu{number}")
-        yield from name_layers(self.smooth, "ada_out.conv1", "ada_out.bn1")
-        yield "ada_out.conv2", self.predict

@@ -1,4 +1,4 @@
-"""The names of Keras Applications, and the reading of its weights, which Keras downloads by itself."""
+"""Names of the tensors of Keras Applications, and the reading of its weights, which Keras downloads."""
 
 import pathlib
 from typing import Any
@@ -11,9 +11,9 @@ from mdepth_jax.models.encoders.mobilenet_v1 import MobileNetV1
 from mdepth_jax.models.encoders.mobilenet_v2 import MobileNetV2
 from mdepth_jax.models.encoders.mobilenet_v3 import MobileNetV3Large
 from mdepth_jax.models.layers import ConvNorm
-from mdepth_jax.models.pretrained.naming import Endings, NamedLayers, Recipe, Rule, Source, block_parts, name_layers
+from mdepth_jax.models.pretrained.naming import Endings, NamedLayers, Publisher, Recipe, Rule, block_parts, name_layers
 
-DOWNLOAD = "keras"  # in place of a file: Keras downloads the weights once
+DOWNLOAD = "keras"  # In place of a path: Keras downloads the weights once.
 APPLICATIONS = {
     EfficientNetB0: "EfficientNetB0",
     MobileNetV1: "MobileNet",
@@ -23,7 +23,7 @@ APPLICATIONS = {
 
 
 def mobilenet_v1(encoder: MobileNetV1) -> NamedLayers:
-    """Blocks are counted from 1."""
+    """Names the layers; blocks are counted from 1."""
     yield from name_layers(encoder.stem, "conv1", "conv1_bn")
     for number, block in enumerate(encoder.blocks, start=1):
         yield from name_layers(block.depthwise, f"conv_dw_{number}", f"conv_dw_{number}_bn")
@@ -31,7 +31,7 @@ def mobilenet_v1(encoder: MobileNetV1) -> NamedLayers:
 
 
 def mobilenet_v2(encoder: MobileNetV2) -> NamedLayers:
-    """The first block has a name of its own."""
+    """Names the layers; the first block has a name of its own."""
     yield from name_layers(encoder.stem, "Conv1", "bn_Conv1")
     for number, block in enumerate(encoder.blocks):
         prefix = f"block_{number}_" if number else "expanded_conv_"
@@ -41,7 +41,7 @@ def mobilenet_v2(encoder: MobileNetV2) -> NamedLayers:
 
 
 def mobilenet_v3_large(encoder: MobileNetV3Large) -> NamedLayers:
-    """The head is the last layer before the classifier."""
+    """Names the layers; the head is the last layer before the classifier."""
     yield from name_layers(encoder.stem, "conv", "conv_bn")
     for number, block in enumerate(encoder.blocks):
         if isinstance(block, ConvNorm):
@@ -55,7 +55,7 @@ def mobilenet_v3_large(encoder: MobileNetV3Large) -> NamedLayers:
 
 
 def efficientnet_b0(encoder: EfficientNetB0) -> NamedLayers:
-    """Stages have numbers, their blocks letters."""
+    """Names the layers; stages have numbers, their blocks letters."""
     names = {
         "expand": ("expand_conv", "expand_bn"),
         "depthwise": ("dwconv", "bn"),
@@ -71,7 +71,7 @@ def efficientnet_b0(encoder: EfficientNetB0) -> NamedLayers:
 
 
 RECIPES = (Recipe("tensorflow", 1e-3),)
-KERAS = Source(
+KERAS = Publisher(
     "Keras",
     {
         EfficientNetB0: Rule(efficientnet_b0, (Recipe("torchvision_same", 1e-3),)),
@@ -89,50 +89,53 @@ KERAS = Source(
 
 
 def read_application(encoder: Any, weights: str) -> dict[str, np.ndarray]:
-    """Lets Keras read the weights of the network that an encoder is taken from, classifier included.
+    """Reads with Keras the weights of the network that an encoder is taken from, classifier included.
 
     Args:
-        encoder: Of a class in `APPLICATIONS`.
-        weights: `DOWNLOAD`, those of ImageNet, or a file of `model.save_weights` or `model.save`.
+        encoder: Encoder of a class in `APPLICATIONS`.
+        weights: `DOWNLOAD`, for those of ImageNet, or the path of a file of `model.save_weights` or `model.save`.
 
     Returns:
-        Tensors as `layer/tensor`; kernels as height, width, in, out.
+        Tensors by `layer/tensor`; kernels as height, width, in, out.
 
     Raises:
-        UserError: TensorFlow is missing, or Keras cannot read or get the weights.
+        UserError: If TensorFlow is missing, or Keras cannot read or download the weights.
     """
     name = APPLICATIONS[type(encoder)]
     if weights != DOWNLOAD and not pathlib.Path(weights).exists():
-        raise UserError(f"{weights}: no such file.")
+        raise UserError(f"{weights}: no such file")
     try:
         return application_tensors(build_application(encoder, "imagenet" if weights == DOWNLOAD else weights))
     except ImportError as error:
-        raise UserError(f"Weights of Keras need TensorFlow: pip install tensorflow ({error}).") from error
-    except Exception as error:  # Keras raises this very class where a download fails
+        raise UserError(f"Weights of Keras need TensorFlow: pip install tensorflow ({error})") from error
+    except Exception as error:  # Keras raises this very class if a download fails.
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{weights}: Keras cannot read weights of {name}, classifier included ({reason}).") from error
+        raise UserError(f"{weights}: Keras cannot read weights of {name}, classifier included ({reason})") from error
 
 
 def build_application(encoder: Any, weights: str | None, size: int = 224) -> Any:
-    """The Keras model of the network that an encoder is taken from, classifier included.
+    """Builds the Keras model of the network that an encoder is taken from, classifier included.
 
     Args:
-        encoder: Of a class in `APPLICATIONS`.
-        weights: `None` for random ones, `"imagenet"`, or a file.
-        size: Of the image in pixels.
+        encoder: Encoder of a class in `APPLICATIONS`.
+        weights: `None` for random weights, `"imagenet"`, or the path of a file.
+        size: Side of the square image in pixels.
+
+    Raises:
+        ValueError: If Keras has no such width.
     """
-    from mdepth_jax.tensorflow_cpu import tf  # before Keras: hides the accelerators from TensorFlow
+    from mdepth_jax.tensorflow_cpu import tf  # Before Keras: hides the accelerators from TensorFlow.
 
     options = {"input_shape": (size, size, 3), "weights": weights, "classifier_activation": None}
     if not isinstance(encoder, EfficientNetB0):
         options["alpha"] = encoder.width
     elif encoder.width != 1:
-        raise ValueError("it comes in the width 1 alone")
+        raise ValueError("only width 1 is published")
     return getattr(tf.keras.applications, APPLICATIONS[type(encoder)])(**options)
 
 
 def application_tensors(model: Any) -> dict[str, np.ndarray]:
-    """The tensors of a Keras model as `layer/tensor`, kernels as height, width, in, out."""
+    """Returns the tensors of a Keras model by `layer/tensor`, kernels as height, width, in, out."""
     tensors = {}
     for layer in model.layers:
         is_depthwise = type(layer).__name__ == "DepthwiseConv2D"

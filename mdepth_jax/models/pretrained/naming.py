@@ -1,4 +1,4 @@
-"""What the tables in `sources` are made of: names that other projects give to our layers and tensors."""
+"""Naming rules: the names under which other projects publish the tensors of our layers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -12,7 +12,12 @@ NamedLayers = Iterator[tuple[str, nnx.Module]]
 
 
 class Endings(NamedTuple):
-    """How the name of a tensor goes on after that of its layer: our attribute by ending."""
+    """Last parts of the names of tensors, each with the attribute of our layer that it stands for.
+
+    Attributes:
+        conv: Attributes of convolutions by ending.
+        norm: Attributes of batch normalizations by ending.
+    """
 
     conv: Mapping[str, str]
     norm: Mapping[str, str]
@@ -25,11 +30,11 @@ PYTORCH = Endings(
 
 
 class Recipe(NamedTuple):
-    """What weights were trained with and need at use.
+    """Settings that weights were trained with and need at inference.
 
     Attributes:
-        preprocessing: A key of `PREPROCESSING`, the scaling of the image and the padding.
-        norm_epsilon: Of the batch normalization.
+        preprocessing: Scaling of the image and padding, a key of `PREPROCESSING`.
+        norm_epsilon: Epsilon of the batch normalization.
     """
 
     preprocessing: str
@@ -37,26 +42,27 @@ class Recipe(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What a project publishes of one encoder.
+    """Names and recipes of one encoder.
 
     Attributes:
-        layers: Gives every convolution and normalization of the encoder under its published name.
-        recipes: That its weights come with.
+        layers: Function that yields every convolution and normalization of the encoder with its published name.
+        recipes: Recipes that its published weights come with.
     """
 
     layers: Callable[[Any], NamedLayers]
     recipes: tuple[Recipe, ...]
 
 
-class Source(NamedTuple):
+class Publisher(NamedTuple):
     """A project that publishes weights.
 
     Attributes:
-        name: For messages.
-        rules: By class of encoder.
-        left_out: Beginnings of the names of tensors that have no place in an encoder: classifiers.
-        suffixes: Of the files that the project publishes itself; those of others may have been trained with anything.
-        endings: Of its tensors' names.
+        name: Name in messages.
+        rules: Rules by class of encoder.
+        left_out: Prefixes of the tensors that have no place in an encoder: classifiers.
+        suffixes: Suffixes of the files that the project publishes itself; other files may have been trained with any
+            recipe.
+        endings: Endings of the names of its tensors.
     """
 
     name: str
@@ -66,14 +72,19 @@ class Source(NamedTuple):
     endings: Endings = PYTORCH
 
     def variables(self, encoder: Any) -> dict[str, nnx.Variable]:
-        """The variables of an encoder under the names of this project's tensors."""
+        """Returns the variables of an encoder by the names of this project's tensors."""
         return named_variables(self.rules[type(encoder)].layers(encoder), self.endings)
 
 
 def named_variables(
     named_layers: Iterable[tuple[str, nnx.Module]], endings: Endings = PYTORCH
 ) -> dict[str, nnx.Variable]:
-    """The variables of layers under the names of tensors."""
+    """Returns the variables of layers by the names of their tensors.
+
+    Args:
+        named_layers: Layers with their published names.
+        endings: Endings that the names of tensors add to those of layers.
+    """
     return {
         layer_name + ending: getattr(layer, attribute)
         for layer_name, layer in named_layers
@@ -83,12 +94,12 @@ def named_variables(
 
 
 def name_layers(part: ConvNorm | BiasedHead | SqueezeExcite, first: str, second: str = "") -> NamedLayers:
-    """Names the two layers of a part of a network.
+    """Yields the two layers of a part of a network with their names.
 
     Args:
         part: Convolution and normalization, if any, or the two convolutions of a squeeze-excite layer.
-        first: Name of the first; the parts of a mixed convolution are numbered behind it.
-        second: Name of the second.
+        first: Name of the first layer; the parts of a mixed convolution get a number after it.
+        second: Name of the second layer.
     """
     if isinstance(part, SqueezeExcite):
         yield first, part.reduce
@@ -103,6 +114,6 @@ def name_layers(part: ConvNorm | BiasedHead | SqueezeExcite, first: str, second:
 
 
 def block_parts(block: nnx.Module) -> dict[str, Any]:
-    """The parts that an inverted or fused residual block has, in order, by attribute."""
+    """Returns the parts that an inverted or fused residual block has, in order, by attribute."""
     parts = {key: getattr(block, key, None) for key in ("expand", "depthwise", "squeeze_excite", "project")}
     return {key: part for key, part in parts.items() if part is not None}

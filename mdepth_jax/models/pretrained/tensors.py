@@ -62,7 +62,7 @@ def _read(path: pathlib.Path) -> Mapping[str, np.ndarray]:
         zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, SafetensorError,
     ) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: not a whole {path.suffix} file of plain arrays ({reason}).") from error
+        raise UserError(f"{path}: not a complete {path.suffix} file of plain arrays ({reason}).") from error
 
 
 def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:

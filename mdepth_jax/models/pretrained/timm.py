@@ -1,4 +1,4 @@
-"""The names of timm (pytorch-image-models)."""
+"""Names of the tensors of timm (pytorch-image-models)."""
 
 import itertools
 
@@ -12,12 +12,12 @@ from mdepth_jax.models.encoders.mobilenet_v2 import MobileNetV2
 from mdepth_jax.models.encoders.mobilenet_v3 import MobileNetV3Large
 from mdepth_jax.models.encoders.resnet import ResNet50
 from mdepth_jax.models.layers import ConvNorm
-from mdepth_jax.models.pretrained.naming import NamedLayers, Recipe, Rule, Source, block_parts, name_layers
+from mdepth_jax.models.pretrained.naming import NamedLayers, Publisher, Recipe, Rule, block_parts, name_layers
 from mdepth_jax.models.pretrained.torchvision import resnet50
 
 
 def inverted_residuals(encoder: InvertedResidualEncoder) -> NamedLayers:
-    """MobileNetV2 and its heirs."""
+    """Names the layers of MobileNetV2 and its descendants."""
     yield from name_layers(encoder.stem, "conv_stem", "bn1")
     for (stage, index), block in zip(encoder.positions(), encoder.blocks, strict=True):
         yield from _inverted_residual(f"blocks.{stage}.{index}", block)
@@ -41,7 +41,7 @@ def _inverted_residual(prefix: str, block: Block) -> NamedLayers:
 
 
 def mobilenet_v1(encoder: MobileNetV1) -> NamedLayers:
-    """A stage holds all blocks of one width."""
+    """Names the layers; a stage holds all blocks of one width."""
     yield from name_layers(encoder.stem, "conv_stem", "bn1")
     stages = itertools.groupby(encoder.blocks, lambda block: block.pointwise.conv.out_channels)
     for stage, (_, blocks) in enumerate(stages):
@@ -52,7 +52,7 @@ def mobilenet_v1(encoder: MobileNetV1) -> NamedLayers:
 
 
 def ghostnet(encoder: GhostNet) -> NamedLayers:
-    """Its head has no normalization."""
+    """Names the layers; the head has no normalization."""
     yield from name_layers(encoder.stem, "conv_stem", "bn1")
     for stage, blocks in enumerate(encoder.stages):
         for index, block in enumerate(blocks):
@@ -78,18 +78,18 @@ def _ghost_module(prefix: str, module: GhostModule) -> NamedLayers:
         yield from name_layers(part, f"{prefix}.{name}.0", f"{prefix}.{name}.1")
 
 
-# Weights trained with timm, and those that it took over from TensorFlow, `tf_...`.
+# The first two are of weights trained with timm, the others of those converted from TensorFlow, `tf_...`.
 RECIPES = (
     Recipe("torchvision", 1e-5),
     Recipe("tensorflow_symmetric", 1e-5),
     Recipe("tensorflow", 1e-3),
     Recipe("torchvision_same", 1e-3),
 )
-HEIRS = (EfficientNetB0, EfficientNetES, MixNetM, MixNetS, MNasNet, MobileNetV2, MobileNetV3Large)
-TIMM = Source(
+DESCENDANTS = (EfficientNetB0, EfficientNetES, MixNetM, MixNetS, MNasNet, MobileNetV2, MobileNetV3Large)
+TIMM = Publisher(
     "timm",
     {
-        **dict.fromkeys(HEIRS, Rule(inverted_residuals, RECIPES)),
+        **dict.fromkeys(DESCENDANTS, Rule(inverted_residuals, RECIPES)),
         GhostNet: Rule(ghostnet, RECIPES[:1]),
         MobileNetV1: Rule(mobilenet_v1, RECIPES[1:2]),
         ResNet50: Rule(resnet50, RECIPES[:1]),

@@ -1,4 +1,4 @@
-"""The names of torchvision."""
+"""Names of the tensors of torchvision."""
 
 from mdepth_jax.models.blocks import SqueezeExcite
 from mdepth_jax.models.encoders.efficientnet import EfficientNetB0
@@ -9,11 +9,11 @@ from mdepth_jax.models.encoders.mobilenet_v3 import MobileNetV3Large
 from mdepth_jax.models.encoders.resnet import Bottleneck, ResNet50
 from mdepth_jax.models.encoders.shufflenet_v2 import Branch, ShuffleNetV2
 from mdepth_jax.models.layers import ConvNorm
-from mdepth_jax.models.pretrained.naming import NamedLayers, Recipe, Rule, Source, block_parts, name_layers
+from mdepth_jax.models.pretrained.naming import NamedLayers, Publisher, Recipe, Rule, block_parts, name_layers
 
 
 def mobilenet_v2(encoder: MobileNetV2) -> NamedLayers:
-    """Blocks are numbered throughout; the layers of the linear last part have no sequence of their own."""
+    """Names the layers; blocks are numbered throughout, the linear last part of a block has no sequence of its own."""
     yield from name_layers(encoder.stem, "features.0.0", "features.0.1")
     for number, block in enumerate(encoder.blocks, start=1):
         prefix = f"features.{number}.conv"
@@ -26,7 +26,7 @@ def mobilenet_v2(encoder: MobileNetV2) -> NamedLayers:
 
 
 def mobilenet_v3_large(encoder: MobileNetV3Large) -> NamedLayers:
-    """Blocks are numbered throughout; the head is the first layer of the classifier."""
+    """Names the layers; blocks are numbered throughout, the head is the first layer of the classifier."""
     yield from name_layers(encoder.stem, "features.0.0", "features.0.1")
     for number, block in enumerate(encoder.blocks, start=1):
         yield from _block(f"features.{number}", block)
@@ -34,7 +34,7 @@ def mobilenet_v3_large(encoder: MobileNetV3Large) -> NamedLayers:
 
 
 def efficientnet_b0(encoder: EfficientNetB0) -> NamedLayers:
-    """Blocks are numbered stage by stage."""
+    """Names the layers; blocks are numbered stage by stage."""
     yield from name_layers(encoder.stem, "features.0.0", "features.0.1")
     for (stage, index), block in zip(encoder.positions(), encoder.blocks, strict=True):
         yield from _block(f"features.{stage + 1}.{index}", block)
@@ -52,7 +52,10 @@ def _block(prefix: str, block: Block) -> NamedLayers:
 
 
 def mnasnet(encoder: MNasNet) -> NamedLayers:
-    """Sequences count activations, too; the outermost holds stem, first block, stages (from 8 on) and head."""
+    """Names the layers by their position in sequences that include the activations.
+
+    The outermost sequence holds stem, first block, stages (from 8) and head.
+    """
     yield from name_layers(encoder.stem, "layers.0", "layers.1")
     for (stage, index), block in zip(encoder.positions(), encoder.blocks, strict=True):
         prefix, start = (f"layers.{stage + 7}.{index}.layers", 0) if stage else ("layers", 3)
@@ -62,7 +65,7 @@ def mnasnet(encoder: MNasNet) -> NamedLayers:
 
 
 def shufflenet_v2(encoder: ShuffleNetV2) -> NamedLayers:
-    """Stages are counted from 2, after the stem and the pooling."""
+    """Names the layers; stages are counted from 2, after the stem and the pooling."""
     yield from name_layers(encoder.stem, "conv1.0", "conv1.1")
     for number, stage in enumerate(encoder.stages, start=2):
         for index, unit in enumerate(stage):
@@ -73,7 +76,7 @@ def shufflenet_v2(encoder: ShuffleNetV2) -> NamedLayers:
 
 
 def _branch(prefix: str, branch: Branch) -> NamedLayers:
-    """Places in a sequence that counts activations, too."""
+    """Names the layers by their position in a sequence that includes the activations."""
     place = 0
     for part in (branch.expand, branch.depthwise, branch.project):
         if part is not None:
@@ -82,7 +85,7 @@ def _branch(prefix: str, branch: Branch) -> NamedLayers:
 
 
 def resnet50(encoder: ResNet50) -> NamedLayers:
-    """Stages are counted from 1."""
+    """Names the layers; stages are counted from 1."""
     yield from name_layers(encoder.stem, "conv1", "bn1")
     for number, stage in enumerate(encoder.stages, start=1):
         for index, block in enumerate(stage):
@@ -97,7 +100,7 @@ def _bottleneck(prefix: str, block: Bottleneck) -> NamedLayers:
 
 
 RECIPES = (Recipe("torchvision", 1e-5),)
-TORCHVISION = Source(
+TORCHVISION = Publisher(
     "torchvision",
     {
         EfficientNetB0: Rule(efficientnet_b0, RECIPES),

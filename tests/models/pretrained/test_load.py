@@ -13,11 +13,11 @@ def build(seed):
     return DepthNet(MobileNetV2(0.25, rngs=nnx.Rngs(seed)), None)
 
 
-def published(model, source=TORCHVISION):
+def published(model, publisher=TORCHVISION):
     """Its tensors by their names and in the layout of PyTorch."""
     return {
         name: np.ascontiguousarray(np.asarray(variable).T.swapaxes(2, 3) if variable.ndim == 4 else variable)
-        for name, variable in source.variables(model.encoder).items()
+        for name, variable in publisher.variables(model.encoder).items()
     }
 
 
@@ -49,14 +49,14 @@ def model_of_this_file():
 
 
 @pytest.mark.parametrize(
-    ("source", "suffix"), [(TORCHVISION, "npz"), (TORCHVISION, "safetensors"), (TIMM, "safetensors")]
+    ("publisher", "suffix"), [(TORCHVISION, "npz"), (TORCHVISION, "safetensors"), (TIMM, "safetensors")]
 )
-def test_the_names_tell_the_source(tmp_path, model, other, source, suffix):
-    contents = published(other, source)
+def test_the_publisher_is_recognized_by_the_names(tmp_path, model, other, publisher, suffix):
+    contents = published(other, publisher)
     path = tmp_path / f"weights.{suffix}"
     save(path, contents)
     load_pretrained(model, path)
-    restored = published(model, source)
+    restored = published(model, publisher)
     for name, tensor in contents.items():
         np.testing.assert_array_equal(restored[name], tensor)
 
@@ -96,7 +96,7 @@ def test_a_wrong_tensor_is_named_and_nothing_changes(tmp_path, model, tensors, c
 
 
 @pytest.mark.parametrize(
-    ("source", "suffix", "preprocessing", "epsilon", "fits"),
+    ("publisher", "suffix", "preprocessing", "epsilon", "fits"),
     [
         (TIMM, "safetensors", "torchvision", 1e-5, True),
         (TIMM, "safetensors", "tensorflow", 1e-3, True),
@@ -106,10 +106,10 @@ def test_a_wrong_tensor_is_named_and_nothing_changes(tmp_path, model, tensors, c
         (TORCHVISION, "npz", "tensorflow", 1e-5, True),
     ],
 )
-def test_network_and_weights_are_of_the_same_training(tmp_path, model, source, suffix, preprocessing, epsilon, fits):
+def test_network_and_weights_are_of_the_same_training(tmp_path, model, publisher, suffix, preprocessing, epsilon, fits):
     """As far as it is known: that of a project's own files. Anyone may have trained what an `.npz` holds."""
     path = tmp_path / f"weights.{suffix}"
-    save(path, published(model, source))
+    save(path, published(model, publisher))
     model.preprocessing = preprocessing
     model.set_attributes(epsilon=epsilon)
     if fits:
@@ -119,7 +119,7 @@ def test_network_and_weights_are_of_the_same_training(tmp_path, model, source, s
         load_pretrained(model, path)
     for words in (
         f"{path} holds weights of timm, which were not trained with",
-        f"config.model.preprocessing {preprocessing!r} and config.model.norm_epsilon {epsilon:g}",
-        "set --config.model.preprocessing=torchvision --config.model.norm_epsilon=1e-05 or ",
+        f"`config.model.preprocessing` {preprocessing!r} and `config.model.norm_epsilon` {epsilon:g}",
+        "set `config.model.preprocessing=torchvision` `config.model.norm_epsilon=1e-05` or ",
     ):
         assert words in str(error.value)

@@ -41,14 +41,14 @@ class Bomb:
 def test_another_file_is_refused(tmp_path, suffix, contents):
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(contents)
-    with pytest.raises(UserError, match="not a whole"):
+    with pytest.raises(UserError, match="not a complete"):
         read_tensors(path)
 
 
 def test_objects_are_refused(tmp_path):
     path = tmp_path / "weights.npz"
     np.savez(path, bomb=np.array([Bomb()], object))
-    with pytest.raises(UserError, match=r"not a whole \.npz file"):
+    with pytest.raises(UserError, match=r"not a complete \.npz file"):
         read_tensors(path)
 
 
@@ -56,7 +56,7 @@ def test_a_bare_array_is_refused(tmp_path):
     path = tmp_path / "weights.npz"
     with path.open("wb") as file:
         np.save(file, np.zeros((3, 2)))
-    with pytest.raises(UserError, match="not a whole"):
+    with pytest.raises(UserError, match="not a complete"):
         read_tensors(path)
 
 
@@ -67,7 +67,7 @@ def test_a_truncated_file_is_refused(tmp_path, suffix, share):
     np.savez_compressed(path, **CONTENTS) if suffix == "npz" else safetensors.numpy.save_file(CONTENTS, path)
     contents = path.read_bytes()
     path.write_bytes(contents[: int(share * len(contents))])
-    with pytest.raises(UserError, match="not a whole"):
+    with pytest.raises(UserError, match="not a complete"):
         read_tensors(path)
 
 
@@ -77,7 +77,7 @@ def test_a_flipped_byte_is_refused(tmp_path):
     contents = bytearray(path.read_bytes())
     contents[len(contents) // 2] ^= 0xFF
     path.write_bytes(contents)
-    with pytest.raises(UserError, match="not a whole"):
+    with pytest.raises(UserError, match="not a complete"):
         read_tensors(path)
 
 
@@ -112,9 +112,9 @@ def test_a_pytorch_file_that_is_no_state_dict(tmp_path):
     path = tmp_path / "weights.pt"
     for contents in (Bomb(), {"weights": Bomb()}, {"weights": [1, 2]}, torch.zeros(3)):
         torch.save(contents, path)
-        with pytest.raises(UserError, match=r"weights\.pt: not a whole \.pt file of plain arrays") as error:
+        with pytest.raises(UserError, match=r"weights\.pt: not a complete \.pt file of plain arrays") as error:
             read_tensors(path)
         assert "\n" not in str(error.value)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"not a whole \.pt file"):
+    with pytest.raises(UserError, match=r"not a complete \.pt file"):
         read_tensors(path)

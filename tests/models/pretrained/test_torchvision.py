@@ -1,0 +1,9 @@
+import pytest
+
+from mdepth_jax.models.pretrained.torchvision import TORCHVISION
+from tests.models.pretrained.published_names import check_published_file, encoders_of
+
+
+@pytest.mark.parametrize("name", encoders_of(TORCHVISION))
+def test_a_published_file_fills_the_encoder(tmp_path, name):
+    check_published_file(TORCHVISION, name, tmp_path)

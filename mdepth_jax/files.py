@@ -1,7 +1,9 @@
-"""Files that are whole or not there."""
+"""Files that appear complete or not at all."""
 
+import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from mdepth_jax.errors import UserError
@@ -18,6 +20,33 @@ def read_json(path: pathlib.Path) -> Any:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: not valid JSON ({error.msg}); mend it or move it away") from None
+
+
+@contextlib.contextmanager
+def atomic_path(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a temporary path, in the folder of `path`, for a file that takes its place when the block succeeds.
+
+    After an error the temporary file is removed, and an earlier file at `path` is still there.
+
+    Args:
+        path: Path of the file; missing folders are created.
+
+    Raises:
+        UserError: If the path cannot be written; before the block is entered.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_whole(path: pathlib.Path, text: str) -> None:

@@ -116,13 +116,13 @@ def load_weights(path: pathlib.Path) -> Weights:
         raise UserError(f"{path}: the header says format {header.get('format')!r}, this version reads {FORMAT!r}")
     config = default_config()
     config.update(json.loads(header["model"]))
-    model = build_model(config, rngs=nnx.Rngs(0))
+    model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))  # no time for values that are replaced
     model.eval()
     expected = named_tensors(model)
     for name in sorted(expected.keys() | tensors.keys()):
         _check(path, name, expected.get(name), tensors.get(name))
     for name, variable in expected.items():
-        variable[...] = jnp.asarray(tensors[name], variable.dtype)
+        variable.set_value(jnp.asarray(tensors[name], variable.dtype))
     return Weights(path, model, config, Header.from_json(header["about"]))
 
 

@@ -10,7 +10,6 @@ delta1 or si_rmse), of the best weights.
 """
 
 import argparse
-import csv
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import tabulate
 
 from mdepth_jax import cli, plots
+from mdepth_jax.files import write_csv, write_text
 from mdepth_jax.paper import comparison
 
 
@@ -28,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tables = {title: comparison.as_rows(lines) for title, lines in comparison.make_tables(runs).items()}
     args.output.mkdir(parents=True, exist_ok=True)
     text = markdown(tables)
-    (args.output / "tables.md").write_text(text)
-    write_csv(args.output / "tables.csv", tables)
+    write_text(args.output / "tables.md", text)
+    write_csv(args.output / "tables.csv", ({"table": title} | row for title, rows in tables.items() for row in rows))
     plots.save_tradeoff(args.output / "figure1.png", comparison.tradeoff(runs))
     plots.save_weights(
         args.output / "weights.png", {f"{run.directory.name}, seed {run.config.seed}": run.records for run in runs}
@@ -56,16 +56,6 @@ def markdown(tables: Mapping[str, list[dict[str, Any]]]) -> str:
         f"## {title}\n\n{tabulate.tabulate(rows, headers='keys', tablefmt='github', disable_numparse=True)}\n"
         for title, rows in tables.items()
     )
-
-
-def write_csv(path: pathlib.Path, tables: Mapping[str, list[dict[str, Any]]]) -> None:
-    """Writes all rows into one file, with the table's title in the first column."""
-    rows = [{"table": title} | row for title, lines in tables.items() for row in lines]
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

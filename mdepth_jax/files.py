@@ -2,11 +2,9 @@
 
 import contextlib
 import csv
-import io
 import json
-import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mdepth_jax.errors import UserError
@@ -16,76 +14,61 @@ def read_json(path: pathlib.Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        UserError: If it is not valid JSON; the message names the line.
-        OSError: If it cannot be read.
+        UserError: It is not valid JSON, naming the line.
+        OSError: It cannot be read.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text())
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: not valid JSON ({error.msg}); correct it or move it away") from None
+        raise UserError(f"{path}:{error.lineno}: not valid JSON ({error.msg}); mend it or move it away") from None
 
 
 @contextlib.contextmanager
 def atomic_path(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Provides a temporary path for a file that replaces the one at `path` when the block ends.
+    """Yields a temporary path, in the folder of `path`, for a file that takes its place when the block succeeds.
 
-    If the block raises, the temporary file is removed and the old file at `path`, if any, stays as it was. Devices
-    and pipes are written directly.
+    After an error the temporary file is removed, and an earlier file at `path` is still there.
 
     Args:
         path: Path of the file; missing folders are created.
 
-    Yields:
-        A path in the same folder with the same suffix.
-
     Raises:
         UserError: If the path cannot be written; before the block is entered.
     """
-    target = pathlib.Path(os.path.realpath(path))  # a link stays a link
-    if target.exists() and not (target.is_file() or target.is_dir()):
-        yield path
-        return
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
+    temporary = path.with_name(f".{path.name}.partial")
     try:
-        if target.is_dir():
+        if path.is_dir():
             raise IsADirectoryError(None, "it is a folder")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
     try:
         yield temporary
-        temporary.replace(target)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: pathlib.Path, content: bytes) -> None:
-    """Writes a binary file, see `atomic_path`."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+def write_whole(path: pathlib.Path, text: str) -> None:
+    """Writes a text file; after a crash on the way the old one, if any, is still there."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
-def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a text file in UTF-8 without changing its line ends, see `atomic_path`."""
-    write_bytes(path, text.encode())
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes an indented JSON file, see `atomic_path`."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def write_csv(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a CSV file with a header, see `atomic_path`.
+def write_csv(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a table as CSV.
 
     Args:
-        path: Path of the file.
-        rows: Values of each row by the names of their columns; a column that a row lacks is empty there.
+        path: Path of the file; missing folders are created.
+        rows: Values of each row by column; a cell that a row does not have stays empty.
+
+    Raises:
+        UserError: If the path cannot be written.
     """
-    rows = list(rows)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(column for row in rows for column in row)))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    columns = dict.fromkeys(column for row in rows for column in row)
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, tuple(columns))
+        writer.writeheader()
+        writer.writerows(rows)

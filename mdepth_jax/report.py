@@ -1,4 +1,4 @@
-"""Puts runs beside each other and beside the paper.
+"""Compares runs with one another and with the paper.
 
     python -m mdepth_jax.report RUN... --output DIR
 
@@ -9,53 +9,52 @@ losses over time). A metric measured on another data set comes from
 delta1 or si_rmse), of the best weights.
 """
 
-import argparse
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import tabulate
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mdepth_jax import cli, plots
-from mdepth_jax.files import write_csv, write_text
+from mdepth_jax.files import write_csv
 from mdepth_jax.paper import comparison
 
 
+@dataclass(frozen=True)
+class Flags:
+    """Flags of the command line.
+
+    Attributes:
+        runs: Run directories.
+        output: Folder to write to.
+    """
+
+    runs: list[pathlib.Path]
+    output: pathlib.Path
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Writes the report, prints the tables; returns the exit status."""
-    args = parse(argv)
-    runs = [comparison.read_run(directory) for directory in args.runs]
-    tables = {title: comparison.as_rows(lines) for title, lines in comparison.make_tables(runs).items()}
-    args.output.mkdir(parents=True, exist_ok=True)
-    text = markdown(tables)
-    write_text(args.output / "tables.md", text)
-    write_csv(args.output / "tables.csv", ({"table": title} | row for title, rows in tables.items() for row in rows))
-    plots.save_tradeoff(args.output / "figure1.png", comparison.tradeoff(runs))
+    """Writes and prints the report; returns the exit status."""
+    flags = parse(argv)
+    runs = [comparison.read_run(directory) for directory in flags.runs]
+    tables = {title: comparison.format_rows(rows) for title, rows in comparison.make_tables(runs).items()}
+    flags.output.mkdir(parents=True, exist_ok=True)
+    text = comparison.format_markdown(tables)
+    (flags.output / "tables.md").write_text(text)
+    write_csv(flags.output / "tables.csv", [{"table": title} | row for title, rows in tables.items() for row in rows])
+    plots.save_tradeoff(flags.output / "figure1.png", comparison.make_tradeoff(runs))
     plots.save_weights(
-        args.output / "weights.png", {f"{run.directory.name}, seed {run.config.seed}": run.records for run in runs}
+        flags.output / "weights.png", {f"{run.directory.name}, seed {run.config.seed}": run.records for run in runs}
     )
     print(text)
     return 0
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mdepth_jax.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def parse(argv: Sequence[str] | None) -> Flags:
+    """Parses the command line."""
+    parser = cli.make_parser("mdepth_jax.report", __doc__)
     parser.add_argument("runs", type=pathlib.Path, nargs="+", metavar="RUN", help="run directory")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="folder to write to")
-    return parser.parse_args(argv)
-
-
-def markdown(tables: Mapping[str, list[dict[str, Any]]]) -> str:
-    """Gives all tables as Markdown."""
-    return "\n".join(
-        f"## {title}\n\n{tabulate.tabulate(rows, headers='keys', tablefmt='github', disable_numparse=True)}\n"
-        for title, rows in tables.items()
-    )
+    parser.set_defaults(flags=Flags)
+    return cli.parse(parser, argv)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The paper's figures, and runs beside them."""
+"""The figures of the paper, and runs compared with them."""

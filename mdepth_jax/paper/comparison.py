@@ -1,10 +1,12 @@
-"""Runs side by side, with the paper's figures: what `mdepth_jax.report` prints."""
+"""Comparison of finished runs with one another and with the paper's figures: the tables of `mdepth_jax.report`."""
 
 import pathlib
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
+import tabulate
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
@@ -17,138 +19,174 @@ from mdepth_jax.training.config import differences
 from mdepth_jax.training.run_directory import load_config
 
 METRICS = ("whdr", "rmse", "delta1", "si_rmse")
+PAIRS_BUDGET = "_pairs"  # end of the names of runs in the budget of `configs/kd.py:pairs`
+Scores = Mapping[str, float]
+Cells = dict[str, Any]
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Run:
     """A finished run.
 
     Attributes:
-        directory: The run directory.
-        config: Its configuration.
-        row: The row of the paper that it repeats, a key of `figures.ROWS`; its name otherwise.
-        scores: Of the evaluation at its end, and of the files in `evaluations/`.
-        parameters: Of the network without intermediate heads.
-        records: All of `metrics.jsonl`.
+        directory: Run directory.
+        config: Configuration of the run.
+        experiment: Key of `figures.ROWS` for a run that reproduces a row of the paper; the run's name otherwise.
+        scores: Scores by metric: those of the last evaluation, and those of the files in `evaluations/`.
+        parameters: Number of parameters without intermediate heads.
+        records: Records of `metrics.jsonl`.
     """
 
     directory: pathlib.Path
     config: ConfigDict
-    row: str
-    scores: dict[str, float]
+    experiment: str
+    scores: Scores
     parameters: int
-    records: list[dict[str, Any]]
+    records: Sequence[dict[str, Any]]
 
 
 def read_run(directory: pathlib.Path) -> Run:
-    """Reads what the tables need of a run.
+    """Reads configuration, scores and size of a run.
 
     `python -m mdepth_jax.evaluate --model RUN ... --json RUN/evaluations/METRIC.json` sets one metric, measured on
     another data set: the paper has RMSE of NYUv2, WHDR of DIW and SI-RMSE of the Mannequin Challenge.
+
+    Args:
+        directory: Run directory.
 
     Raises:
         UserError: If it is no run directory, has no evaluation yet, or has a file of another name in `evaluations/`.
     """
     config = load_config(directory)
     records = logbook.read(directory)
+    experiment = config.name.removesuffix(PAIRS_BUDGET)
+    return Run(
+        directory=directory,
+        config=config,
+        experiment=experiment if experiment in figures.ROWS else config.name,
+        scores=_read_scores(directory, records),
+        parameters=count_parameters(load_weights(directory).model),
+        records=records,
+    )
+
+
+def _read_scores(directory: pathlib.Path, records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     evaluations = [record for record in records if any(key.startswith("eval/") for key in record)]
     if not evaluations:
         raise UserError(f"{directory} has no evaluation yet; train it to the end of an epoch")
     scores = {key.removeprefix("eval/"): value for key, value in evaluations[-1].items() if key.startswith("eval/")}
     for path in sorted((directory / "evaluations").glob("*.json")):
-        measured = read_json(path)
-        if path.stem not in METRICS or path.stem not in measured:
+        evaluation = read_json(path)
+        if path.stem not in METRICS or path.stem not in evaluation:
             raise UserError(f"{path}: name the file after the metric that it sets: {', '.join(METRICS)}")
-        scores[path.stem] = measured[path.stem]
-    model = load_weights(directory).model
-    row = config.name.removesuffix("_pairs")
-    row = row if row in figures.ROWS else config.name
-    known = {name: float(scores[name]) for name in METRICS if name in scores}
-    return Run(directory, config, row, known, count_parameters(model), records)
+        scores[path.stem] = evaluation[path.stem]
+    return {name: float(scores[name]) for name in METRICS if name in scores}
 
 
-class Line(NamedTuple):
-    """A line of a table: the paper's figures beside ours.
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow:
+    """A row of a table: an experiment of ours with the paper's figures.
 
     Attributes:
-        title: What was trained.
-        runs: How many seeds.
-        ours: Mean over the seeds by metric.
-        spread: Standard deviation over the seeds by metric; none for one seed.
-        paper: By metric, what the paper prints; empty for a run that repeats no row of it.
+        title: Name of the experiment.
+        seeds: Number of runs that differ in their seed alone.
+        mean: Mean over the seeds by metric.
+        deviation: Standard deviation over the seeds by metric; empty for one seed.
+        paper: Figures of the paper by metric; empty for an experiment that the paper does not have.
     """
 
     title: str
-    runs: int
-    ours: dict[str, float]
-    spread: dict[str, float]
-    paper: dict[str, float]
+    seeds: int
+    mean: Scores
+    deviation: Scores
+    paper: Scores
 
 
-def make_tables(runs: Iterable[Run]) -> dict[str, list[Line]]:
-    """Sorts runs into the tables of the paper, in its order; the others form a table of their own.
+def make_tables(runs: Iterable[Run]) -> dict[str, list[ComparisonRow]]:
+    """Sorts runs into the tables of the paper, in its order; all others form a table of their own.
 
-    Runs of one row that differ in nothing but the seed make one line.
+    Runs of one experiment that differ in nothing but the seed make one row.
+
+    Returns:
+        The rows of each table by the table's title; no table is empty.
 
     Raises:
-        UserError: If runs of one row differ in more, naming the keys.
+        UserError: If runs of one experiment differ in more than the seed, naming the keys.
     """
-    by_row: dict[str, list[Run]] = {}
+    experiments: dict[str, list[Run]] = {}
     for run in runs:
-        by_row.setdefault(run.row, []).append(run)
-    for row, group in by_row.items():
-        for other in group[1:]:
-            keys = differences(group[0].config, other.config)
-            if differing := [key for key in keys if not key.startswith("seed:")]:
-                raise UserError(
-                    f"{group[0].directory} and {other.directory} are both {row}, but differ in more than the seed "
-                    f"({'; '.join(differing[:3])}); report them apart, or give one another --config.name"
-                )
+        experiments.setdefault(run.experiment, []).append(run)
+    for seeds in experiments.values():
+        _check_seeds(seeds)
     tables = {
-        title: [_line(row.title, by_row[name], row) for name, row in rows.items() if name in by_row]
+        title: [_summarize(row.title, experiments[name], row) for name, row in rows.items() if name in experiments]
         for title, rows in figures.TABLES.items()
     }
-    tables["Other runs"] = [_line(name, group, None) for name, group in by_row.items() if name not in figures.ROWS]
-    return {title: lines for title, lines in tables.items() if lines}
+    others = {name: seeds for name, seeds in experiments.items() if name not in figures.ROWS}
+    tables["Other runs"] = [_summarize(name, seeds, None) for name, seeds in others.items()]
+    return {title: rows for title, rows in tables.items() if rows}
 
 
-def _line(title: str, runs: Sequence[Run], row: figures.Row | None) -> Line:
+def _check_seeds(runs: Sequence[Run]) -> None:
+    first, *others = runs
+    for other in others:
+        keys = [key for key in differences(first.config, other.config) if not key.startswith("seed:")]
+        if keys:
+            raise UserError(
+                f"{first.directory} and {other.directory} are both {first.experiment}, but differ in more than the "
+                f"seed ({'; '.join(keys[:3])}); report them separately, or give one of them another `config.name`"
+            )
+
+
+def _summarize(title: str, runs: Sequence[Run], paper: figures.Experiment | None) -> ComparisonRow:
     values = {name: [run.scores[name] for run in runs if name in run.scores] for name in METRICS}
-    ours = {name: statistics.fmean(scores) for name, scores in values.items() if scores}
-    spread = {name: statistics.stdev(scores) for name, scores in values.items() if len(scores) > 1}
-    printed = {name: getattr(row, name) for name in METRICS if hasattr(row, name)}
-    return Line(title, len(runs), ours, spread, printed)
+    return ComparisonRow(
+        title=title,
+        seeds=len(runs),
+        mean={name: statistics.fmean(scores) for name, scores in values.items() if scores},
+        deviation={name: statistics.stdev(scores) for name, scores in values.items() if len(scores) > 1},
+        paper={name: getattr(paper, name) for name in METRICS if hasattr(paper, name)},
+    )
 
 
-def as_rows(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """Lays a table out: a column for each metric that somebody has, and the change of WHDR against the first line."""
-    rows = []
-    for line in lines:
-        row: dict[str, Any] = {"": line.title, "seeds": line.runs}
-        for name in METRICS:
-            if any(name in other.ours for other in lines):
-                row[name] = _figure(line.ours.get(name), line.spread.get(name))
-        row["change"] = _change(line.ours, lines[0].ours)
-        if line.paper:
-            row |= {f"paper {name}": _figure(value) for name, value in line.paper.items()}
-            row["paper change"] = _change(line.paper, lines[0].paper)
-        rows.append(row)
-    return rows
+def format_rows(rows: Sequence[ComparisonRow]) -> list[Cells]:
+    """Formats a table: a column for each metric that a run has, and the change of WHDR against the first row."""
+    first = rows[0]
+    metrics = [name for name in METRICS if any(name in row.mean for row in rows)]
+    table = []
+    for row in rows:
+        cells: Cells = {"": row.title, "seeds": row.seeds}
+        cells |= {name: _format_score(row.mean.get(name), row.deviation.get(name)) for name in metrics}
+        cells["change"] = _format_change(row.mean, first.mean)
+        if row.paper:
+            cells |= {f"paper {name}": _format_score(score) for name, score in row.paper.items()}
+            cells["paper change"] = _format_change(row.paper, first.paper)
+        table.append(cells)
+    return table
 
 
-def _figure(value: float | None, spread: float | None = None) -> str:
-    if value is None:
+def _format_score(score: float | None, deviation: float | None = None) -> str:
+    if score is None:
         return ""
-    return f"{value:.4f}" if spread is None else f"{value:.4f} +- {spread:.4f}"
+    return f"{score:.4f}" if deviation is None else f"{score:.4f} +- {deviation:.4f}"
 
 
-def _change(scores: Mapping[str, float], reference: Mapping[str, float]) -> str:
+def _format_change(scores: Scores, reference: Scores) -> str:
     if "whdr" not in scores or "whdr" not in reference:
         return ""
     return f"{100 * (scores['whdr'] / reference['whdr'] - 1):+.1f} %"
 
 
-def tradeoff(runs: Iterable[Run]) -> dict[str, list[Point]]:
-    """Gives the networks of Figure 1: those of Table 7 on DIW, and runs on whatever they were evaluated on."""
+def format_markdown(tables: Mapping[str, Sequence[Cells]]) -> str:
+    """Formats tables, given by title, as Markdown."""
+    return "\n".join(
+        f"## {title}\n\n{tabulate.tabulate(rows, headers='keys', tablefmt='github', disable_numparse=True)}\n"
+        for title, rows in tables.items()
+    )
+
+
+def make_tradeoff(runs: Iterable[Run]) -> dict[str, list[Point]]:
+    """Collects size and WHDR of networks as in Figure 1: those of Table 7 on DIW, and runs on their own data."""
     published = [Point(f"{method.name} ({method.data})", method.parameters, method.whdr) for method in figures.METHODS]
     ours = [Point(run.directory.name, run.parameters / 1e6, run.scores["whdr"]) for run in runs if "whdr" in run.scores]
     return {"Table 7 of the paper, on DIW": published} | (

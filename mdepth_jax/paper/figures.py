@@ -1,16 +1,54 @@
-"""The figures that the paper prints: what a reproduction is held against."""
+"""Figures that the paper prints (Yucel et al. 2021): the reference of every reproduction."""
 
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 
-class Row(NamedTuple):
-    """A row of Tables 3 to 6.
+@dataclass(frozen=True)
+class Design:
+    """A row of Tables 1 and 2: an encoder with a decoder on NYUv2 (Sec. 4.2).
 
     Attributes:
-        title: The row's name in the paper.
-        rmse: Of NYUv2's test set in metres.
-        whdr: Of DIW's test set.
-        si_rmse: Of the Mannequin Challenge's test set.
+        rmse: RMSE in meters.
+        delta1: Share of pixels within a factor of 1.25.
+        parameters: Number of parameters in millions.
+    """
+
+    rmse: float
+    delta1: float
+    parameters: float
+
+
+# By names of encoder and decoder as `python -m mdepth_jax.models` prints them. Tables 1 and 2 disagree on the
+# delta1 of MixNet M with NNConv5 (0.767, 0.766); this is Table 1's.
+DESIGNS: dict[tuple[str, str], Design] = {
+    ("shufflenet_v2", "nnconv5"): Design(0.615, 0.749, 2.0),
+    ("mnasnet", "nnconv5"): Design(0.608, 0.758, 4.0),
+    ("mobilenet_v2", "nnconv5"): Design(0.583, 0.775, 3.1),
+    ("mobilenet_v3_large", "nnconv5"): Design(0.607, 0.749, 5.1),
+    ("efficientnet_es", "nnconv5"): Design(0.572, 0.782, 5.0),
+    ("efficientnet_b0", "nnconv5"): Design(0.581, 0.778, 4.9),
+    ("ghostnet", "nnconv5"): Design(0.618, 0.750, 5.4),
+    ("mixnet_m", "nnconv5"): Design(0.589, 0.767, 4.5),
+    ("mixnet_s", "nnconv5"): Design(0.589, 0.766, 3.6),
+    ("mobilenet_v1", "nnconv5"): Design(0.599, 0.775, 3.9),  # FastDepth
+    ("efficientnet_es", "fbnet"): Design(0.534, 0.802, 4.7),
+    ("mixnet_m", "fbnet"): Design(0.582, 0.773, 3.6),
+    ("ghostnet", "fbnet"): Design(0.596, 0.756, 4.3),
+    ("mobilenet_v2", "fbnet"): Design(0.567, 0.782, 2.6),
+    ("mobilenet_v2", "fbnet x112"): Design(0.564, 0.790, 2.6),
+}
+PARAMETERS: dict[tuple[str, str], float] = {network: row.parameters for network, row in DESIGNS.items()}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A row of Tables 3 to 6 (Sec. 4.3 and 4.3.1).
+
+    Attributes:
+        title: Name of the row in the paper.
+        rmse: RMSE on the test set of NYUv2 in meters.
+        whdr: WHDR on the test set of DIW.
+        si_rmse: Scale-invariant RMSE on the test set of the Mannequin Challenge.
     """
 
     title: str
@@ -19,56 +57,57 @@ class Row(NamedTuple):
     si_rmse: float
 
 
-BASELINE = Row("Baseline (MC -> RedWeb -> DIW)", 1.313, 0.1316, 0.4551)
-WITH_PAIRWISE = Row("Ranking + PI + PA (DIW + KD)", 1.294, 0.1202, 0.4396)
-TWO_HEADS = Row("Ranking + PI + PA + 2 IP (DIW + KD)", 1.303, 0.1198, 0.4213)
+BASELINE = Experiment("Baseline (MC -> RedWeb -> DIW)", 1.313, 0.1316, 0.4551)
+WITH_PAIRWISE = Experiment("Ranking + PI + PA (DIW + KD)", 1.294, 0.1202, 0.4396)
+TWO_HEADS = Experiment("Ranking + PI + PA + 2 IP (DIW + KD)", 1.303, 0.1198, 0.4213)
 
-TABLES: dict[str, dict[str, Row]] = {
+TABLES: dict[str, dict[str, Experiment]] = {
     "Table 3: training sets": {
-        "table3_nyuv2": Row("NYUv2", 0.564, 0.3294, 0.3809),
-        "table3_diw": Row("DIW", 1.332, 0.1484, 0.4662),
-        "table3_redweb": Row("RedWeb", 1.326, 0.2046, 0.3973),
-        "table3_mc": Row("MC", 1.274, 0.2401, 0.1097),
-        "table3_redweb_diw": Row("RedWeb -> DIW", 1.319, 0.1386, 0.4999),
-        "table3_mc_diw": Row("MC -> DIW", 1.326, 0.1376, 0.3973),
-        "table3_mc_redweb_diw": BASELINE._replace(title="MC -> RedWeb -> DIW"),
+        "table3_nyuv2": Experiment("NYUv2", 0.564, 0.3294, 0.3809),
+        "table3_diw": Experiment("DIW", 1.332, 0.1484, 0.4662),
+        "table3_redweb": Experiment("RedWeb", 1.326, 0.2046, 0.3973),
+        "table3_mc": Experiment("MC", 1.274, 0.2401, 0.1097),
+        "table3_redweb_diw": Experiment("RedWeb -> DIW", 1.319, 0.1386, 0.4999),
+        "table3_mc_diw": Experiment("MC -> DIW", 1.326, 0.1376, 0.3973),
+        "table3_mc_redweb_diw": replace(BASELINE, title="MC -> RedWeb -> DIW"),
     },
     "Table 4: intermediate predictions": {
-        "table4_sequential_no_ip": BASELINE._replace(title="No IP (MC -> RedWeb -> DIW)"),
-        "table4_sequential_1ip": Row("1 IP (MC -> RedWeb -> DIW)", 1.312, 0.1331, 0.4179),
-        "table4_sequential_2ip": Row("2 IP (MC -> RedWeb -> DIW)", 1.308, 0.1337, 0.4441),
-        "table4_kd_no_ip": WITH_PAIRWISE._replace(title="No IP (DIW + knowledge distillation)"),
-        "table4_kd_1ip": Row("1 IP (DIW + knowledge distillation)", 1.298, 0.1214, 0.4467),
-        "table4_kd_2ip": TWO_HEADS._replace(title="2 IP (DIW + knowledge distillation)"),
+        "table4_sequential_no_ip": replace(BASELINE, title="No IP (MC -> RedWeb -> DIW)"),
+        "table4_sequential_1ip": Experiment("1 IP (MC -> RedWeb -> DIW)", 1.312, 0.1331, 0.4179),
+        "table4_sequential_2ip": Experiment("2 IP (MC -> RedWeb -> DIW)", 1.308, 0.1337, 0.4441),
+        "table4_kd_no_ip": replace(WITH_PAIRWISE, title="No IP (DIW + knowledge distillation)"),
+        "table4_kd_1ip": Experiment("1 IP (DIW + knowledge distillation)", 1.298, 0.1214, 0.4467),
+        "table4_kd_2ip": replace(TWO_HEADS, title="2 IP (DIW + knowledge distillation)"),
     },
     "Table 5: knowledge distillation": {
         "table5_baseline": BASELINE,
-        "table5_pi_only": Row("PI-only (no dataset supervision)", 1.299, 0.1253, 0.4491),
-        "table5_ranking_pi": Row("Ranking + PI (DIW)", 1.298, 0.1202, 0.4374),
+        "table5_pi_only": Experiment("PI-only (no dataset supervision)", 1.299, 0.1253, 0.4491),
+        "table5_ranking_pi": Experiment("Ranking + PI (DIW)", 1.298, 0.1202, 0.4374),
         "table5_ranking_pi_pa": WITH_PAIRWISE,
-        "table5_ranking_pi_pa_gan": Row("Ranking + PI + PA + GAN (DIW + KD)", 1.294, 0.1204, 0.4319),
+        "table5_ranking_pi_pa_gan": Experiment("Ranking + PI + PA + GAN (DIW + KD)", 1.294, 0.1204, 0.4319),
         "table5_ranking_pi_pa_2ip": TWO_HEADS,
     },
     "Table 6: loss rebalancing": {
         "table6_baseline": BASELINE,
-        "table6_no_rebalancing": TWO_HEADS._replace(title="Ours (no loss rebalancing) (DIW + KD)"),
-        "table6_mtadam": Row("Ours + MTAdam (DIW + KD)", 1.316, 0.1328, 0.4704),
-        "table6_wi_easy_hard": Row("Ours + WI + easy -> hard (DIW + KD)", 1.688, 0.1332, 0.5876),
-        "table6_easy_hard": Row("Ours + no WI + easy -> hard, FIP (DIW + KD)", 1.300, 0.1226, 0.4286),
-        "table6_hard_easy": Row("Ours + no WI + hard -> easy, FIP (DIW + KD)", 1.300, 0.1156, 0.4292),
+        "table6_no_rebalancing": replace(TWO_HEADS, title="Ours (no loss rebalancing) (DIW + KD)"),
+        "table6_mtadam": Experiment("Ours + MTAdam (DIW + KD)", 1.316, 0.1328, 0.4704),
+        "table6_wi_easy_hard": Experiment("Ours + WI + easy -> hard (DIW + KD)", 1.688, 0.1332, 0.5876),
+        "table6_easy_hard": Experiment("Ours + no WI + easy -> hard, FIP (DIW + KD)", 1.300, 0.1226, 0.4286),
+        "table6_hard_easy": Experiment("Ours + no WI + hard -> easy, FIP (DIW + KD)", 1.300, 0.1156, 0.4292),
     },
 }
-ROWS: dict[str, Row] = {name: row for table in TABLES.values() for name, row in table.items()}
+ROWS: dict[str, Experiment] = {name: row for table in TABLES.values() for name, row in table.items()}
 
 
-class Method(NamedTuple):
-    """A row of Table 7.
+@dataclass(frozen=True)
+class Method:
+    """A row of Table 7 (Sec. 4.4).
 
     Attributes:
-        name: The method.
-        data: What it was trained on.
-        whdr: Of DIW's test set.
-        parameters: In millions.
+        name: Authors of the method.
+        data: Training data.
+        whdr: WHDR on the test set of DIW.
+        parameters: Number of parameters in millions.
     """
 
     name: str
@@ -94,22 +133,3 @@ METHODS = (
     Method("Yucel et al. 2021, pruned v2", "DIW (+ KD)", 0.1196, 1.5),
     Method("Yucel et al. 2021, pruned v3", "DIW (+ KD)", 0.1208, 1.0),
 )
-
-# Tables 1 and 2: millions of parameters of an encoder with a decoder.
-PARAMETERS: dict[tuple[str, str], float] = {
-    ("shufflenet_v2", "nnconv5"): 2.0,
-    ("mnasnet", "nnconv5"): 4.0,
-    ("mobilenet_v2", "nnconv5"): 3.1,
-    ("mobilenet_v3_large", "nnconv5"): 5.1,
-    ("efficientnet_es", "nnconv5"): 5.0,
-    ("efficientnet_b0", "nnconv5"): 4.9,
-    ("ghostnet", "nnconv5"): 5.4,
-    ("mixnet_m", "nnconv5"): 4.5,
-    ("mixnet_s", "nnconv5"): 3.6,
-    ("mobilenet_v1", "nnconv5"): 3.9,
-    ("efficientnet_es", "fbnet"): 4.7,
-    ("mixnet_m", "fbnet"): 3.6,
-    ("ghostnet", "fbnet"): 4.3,
-    ("mobilenet_v2", "fbnet"): 2.6,
-    ("mobilenet_v2", "fbnet x112"): 2.6,
-}

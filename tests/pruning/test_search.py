@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mdepth_jax.data.types import Data
-from mdepth_jax.models import count_parameters
+from mdepth_jax.models import Header, count_parameters
 from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.netadapt import Settings
@@ -29,7 +29,7 @@ def make_search(workdir):
     structure = find_structure(model, SIZE, SIZE)
     settings = Settings(TARGET, first_step=0.15, divisor=2, short_steps=2, learning_rate=1e-3)
     resource, objective = make_resource("params", structure), Objective(("dense",), heads=0)
-    subject = Subject(model, {}, config, config, structure, resource, settings)
+    subject = Subject(model, Header(), config, config, structure, resource, settings)
     return Search(subject, objective, data, None, workdir)
 
 

@@ -1,4 +1,4 @@
-"""What README.md and the headers of the configurations print can be typed as it stands there."""
+"""Every command, key, flag, link and Python block of README.md, docs/ and the headers of the configurations works."""
 
 import ast
 import importlib
@@ -7,9 +7,12 @@ import re
 import shlex
 import sys
 
+import numpy as np
 import pytest
 from absl.testing import flagsaver
+from PIL import Image
 
+import mdepth_jax
 from mdepth_jax import train
 from mdepth_jax.data.types import Supervision
 from mdepth_jax.errors import UserError
@@ -20,17 +23,61 @@ from mdepth_jax.training.objective import resolve_terms
 from mdepth_jax.training.run_directory import bind_to_workdir
 
 ROOT = pathlib.Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-HEADERS = [ast.get_docstring(ast.parse(path.read_text())) for path in sorted((ROOT / "configs").glob("*.py"))]
+PAGES = {path.relative_to(ROOT): path.read_text() for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
+README = PAGES[pathlib.Path("README.md")]
+HEADERS = {
+    path.relative_to(ROOT): ast.get_docstring(ast.parse(path.read_text())) or ""
+    for path in sorted(ROOT.glob("configs/*.py"))
+}
+COMMANDS = [path.stem for path in sorted(ROOT.glob("mdepth_jax/*.py")) if "    cli.run(main)\n" in path.read_text()]
 EVERYTHING = Supervision(pairs=True, depth=True, teacher_depth=True, teacher_features=True)
-SWITCHES = re.findall(r"`(--config\.\S+=[^`]*)`", README)
+FORBIDDEN = re.compile(
+    r"\b(teach(es|ing)?|taught|proofs?|prove[sdn]?|stud(y|ies)|openings?|measurements?|tells?|told|read_apart|make_begin"
+    r"|unfinished|beside|goes on|licences?|colours?|grey|behaviours?|neighbours?"
+    r"|metres?|millimetres?|favours?|learnt|\w*(quanti|normali|initiali|optimi|organi|recogni)s(e|es|ed|er|ers|ing|ation))\b",
+    re.IGNORECASE,
+)
 
 
 def commands(text, before=""):
-    """Gives the commands of a text, in lines of code and between backticks, from the name of the module on."""
-    text = re.sub(r" *\\\n *", " ", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    """Returns the commands of a text, in lines of code and between backticks, from the name of the module on."""
+    text = re.sub(r" *\\\n *", " ", re.sub(r"^```.*$", "", text, flags=re.MULTILINE))
     text = re.sub(r"`[^`]+`", lambda span: " ".join(span[0].split()), text)
     return re.findall(before + r"python -m (mdepth_jax\.\w[^`\n]*)", text)
+
+
+def switches(text):
+    """Returns the `--config.key=value` of a text that stand between backticks."""
+    return [" ".join(flags.split()) for flags in re.findall(r"`(--config\.[a-z][^`=]*=[^`]*)`", text)]
+
+
+def python_blocks(text):
+    return re.findall(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(text):
+    """Returns the anchors of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page, text):
+    """Returns the relative links of a page that lead nowhere."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = (ROOT / page).parent / path if path else ROOT / page
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+            broken.append(link)
+    return broken
+
+
+def parametrize(name, of_text, texts):
+    found = [(page, item) for page, text in texts.items() for item in dict.fromkeys(of_text(text))]
+    ids = [f"{page}: {item.splitlines()[0]}" for page, item in found]
+    return pytest.mark.parametrize(name, [item for _, item in found], ids=ids)
 
 
 @pytest.fixture(autouse=True)
@@ -59,29 +106,88 @@ def understand(command, monkeypatch):
         overlay(**parsed[1])
 
 
-@pytest.mark.parametrize("command", commands(README))
+@parametrize("command", commands, PAGES)
 def test_commands(command, monkeypatch):
     understand(command, monkeypatch)
 
 
-@pytest.mark.parametrize("command", [command for header in HEADERS for command in commands(header, r"(?m)^ *")])
+@parametrize("command", lambda header: commands(header, r"(?m)^ *"), HEADERS)
 def test_commands_of_the_configurations(command, monkeypatch):
     understand(command, monkeypatch)
 
 
-@pytest.mark.parametrize("flags", SWITCHES)
+@parametrize("flags", switches, PAGES)
 def test_switches(flags, monkeypatch):
     understand(f"mdepth_jax.train --config configs/kd.py:pairs --config.data.root=DIR {flags}", monkeypatch)
 
 
-def test_keys_configurations_and_links():
-    text = "\n".join([README, *HEADERS])
+@pytest.mark.parametrize("page", [*PAGES, *HEADERS], ids=str)
+def test_keys_and_configurations(page):
+    text = (PAGES | HEADERS)[page]
     for key in re.findall(r"--config\.(?:stages\.\w+\.)?([a-z_.]*[a-z])", text):
         lookup(default(), key)
     for file, variant in re.findall(r"(configs/\w+\.py)(?::([\w@/]+))?", text):
         stages.load_file(file, variant)
-    for link in re.findall(r"\]\(([\w./]+)\)", README):
-        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_and_words(page):
+    assert not broken_links(page, PAGES[page])
+    assert not [word[0] for word in FORBIDDEN.finditer(re.sub(r"`[^`]*`", "", PAGES[page]))]
+
+
+def test_flags_exist(monkeypatch, capsys):
+    """Flags that are mentioned without their command belong to one of the commands."""
+    monkeypatch.setenv("COLUMNS", "1000")  # no line of a usage is wrapped
+
+    def help_of(main, *part):
+        with pytest.raises(SystemExit, match="0"):
+            main([*part, "--help"])
+        return capsys.readouterr().out
+
+    text = ""
+    for name in COMMANDS:
+        main = importlib.import_module(f"mdepth_jax.{name}").main
+        text += (usage := help_of(main))
+        if parts := re.search(r"\[-h\] (\w+(?:\|\w+)+) \.\.\.", usage):
+            text += "".join(help_of(main, part) for part in parts[1].split("|"))
+    spans = [span for page in PAGES.values() for span in re.findall(r"`([^`\n]*)`", page) if "tfds" not in span]
+    mentioned = {flag for span in spans for flag in re.findall(r"(?<!\S)--([a-z]\w*)", span)}
+    assert len(mentioned) > 10
+    assert mentioned <= {"config", *re.findall(r"--(\w+)", text)}
+
+
+@parametrize("code", python_blocks, PAGES)
+def test_python(code, tmp_path):
+    compile(code, "README", "exec")
+    if not hasattr(mdepth_jax, "load"):
+        pytest.skip("mdepth_jax.load is not there yet")
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "photo.jpg")
+    names = {}
+    exec(code, names)
+    assert names["depth"].shape == (48, 64)
+    assert names["depth"].dtype == np.float32
+
+
+def test_readme_is_short_and_lists_what_there_is():
+    lines = README.splitlines()
+    assert len(lines) <= 130
+    assert max(map(len, lines)) <= 120
+    tree = re.search(r"## Files\n\n((?: {4}.*\n)+)", README)[1]
+    package = ROOT / "mdepth_jax"
+    entries = [
+        name for line in re.findall(r"^ {4,}([^\s,]+(?:, [^\s,]+)*) ", tree, re.MULTILINE) for name in line.split(", ")
+    ]
+    assert not [name for name in entries if not (ROOT / name).exists() and not (package / name).exists()]
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert folders | {f"{name}.py" for name in COMMANDS} <= set(entries)
+
+
+def test_every_page_is_in_the_index():
+    pages = {page.name for page in PAGES if page.parent.name == "docs" and page.name != "README.md"}
+    assert pages == set(re.findall(r"^\| \[[\w.]+\]\(([\w.]+)\)", PAGES[pathlib.Path("docs/README.md")], re.MULTILINE))
+    assert pages - {"configuration.md"} <= set(re.findall(r"\]\(docs/([\w.]+)\)", README))
 
 
 @pytest.mark.parametrize(
@@ -98,3 +204,11 @@ def test_keys_configurations_and_links():
 def test_mistakes_would_be_found(command, monkeypatch):
     with pytest.raises((UserError, SystemExit)):
         understand(command, monkeypatch)
+
+
+def test_broken_links_and_words_would_be_found():
+    text = "[a](docs/none.md) [b](docs/data.md#none) [c](#none) [d](docs/data.md#teachers) [e](https://arxiv.org)"
+    assert broken_links("README.md", text) == ["docs/none.md", "docs/data.md#none", "#none"]
+    assert FORBIDDEN.search("Proved on photographs")
+    assert FORBIDDEN.search("quantised")
+    assert not FORBIDDEN.search("a teacher's color proofreading")

@@ -12,7 +12,6 @@ python -m mdepth_jax.benchmark layers --model RUN --output FILE.csv             
 """
 
 import argparse
-import json
 import pathlib
 from collections.abc import Sequence
 from functools import partial
@@ -23,6 +22,7 @@ import tabulate
 from mdepth_jax import cli
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.sources.scenes import Scenes
+from mdepth_jax.files import write_json
 from mdepth_jax.models import load_weights
 from mdepth_jax.training import environment
 from mdepth_jax.training.run_directory import config_of_weights
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 counts = ", ".join(f"{count} {name}" for name, count in value.items())
                 print(f"{row['model']}, {key}: {counts or 'none'}")
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=2) + "\n")
+        write_json(args.json, rows)
     return 0
 
 

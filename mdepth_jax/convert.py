@@ -11,7 +11,6 @@ model card: training, accuracy, licenses and limits.
 """
 
 import argparse
-import csv
 import pathlib
 from collections.abc import Sequence
 
@@ -27,7 +26,7 @@ from mdepth_jax.export.calibration import Images
 from mdepth_jax.export.metadata import describe, unfinished
 from mdepth_jax.export.model_card import Timing, card
 from mdepth_jax.export.proof import examine_layers, prove, worst
-from mdepth_jax.files import write_whole
+from mdepth_jax.files import write_csv, write_text
 from mdepth_jax.models import load_weights
 from mdepth_jax.tflite import quantization
 from mdepth_jax.tflite.conversion import check_size, convert
@@ -68,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         timing, network = Timing(row, describe_setting(TIMED_ROUNDS)), describe_network(model, *size)
         text = card(args.output.name, metadata, trained, weights.header, network, proof, timing)
         golden = verification.write_golden(args.output, compared[0], file(compared[0][np.newaxis]))
-        write_whole(args.output.with_suffix(".md"), text)
+        write_text(args.output.with_suffix(".md"), text)
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB, {file.partitions} part(s) under XNNPACK")
     print(f"to check an app with: {', '.join(map(str, golden))}; model card: {args.output.with_suffix('.md')}")
     return 0
@@ -127,8 +126,7 @@ def tell_layers(layers: Sequence[LayerReport], args: argparse.Namespace) -> None
         UserError: A layer overflows in float16.
     """
     if args.layers:
-        with args.layers.open("w", newline="") as file:
-            csv.writer(file).writerows([LayerReport._fields, *layers])
+        write_csv(args.layers, (layer._asdict() for layer in layers))
     if args.quantize == "float16":
         quantization.check_float16_range(layers)
     elif args.quantize == "int8":

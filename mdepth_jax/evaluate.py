@@ -8,7 +8,6 @@ python -m mdepth_jax.evaluate --model m.tflite --pairs FILE.csv            any o
 """
 
 import argparse
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from mdepth_jax.data.crops import CROPS
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import write_json
 from mdepth_jax.inference.scoring import measure
 from mdepth_jax.models import DepthNet, load_weights
 from mdepth_jax.tflite.interpreter import DepthInterpreter
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\n".join(describe_evaluation(result)))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(as_json(result) | {"model": str(args.model)}, indent=2) + "\n")
+        write_json(args.json, as_json(result) | {"model": str(args.model)})
     return 0
 
 

@@ -2,9 +2,11 @@
 
 import contextlib
 import csv
+import io
 import json
+import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mdepth_jax.errors import UserError
@@ -14,61 +16,76 @@ def read_json(path: pathlib.Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        UserError: It is not valid JSON, naming the line.
-        OSError: It cannot be read.
+        UserError: If it is not valid JSON; the message names the line.
+        OSError: If it cannot be read.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: not valid JSON ({error.msg}); mend it or move it away") from None
+        raise UserError(f"{path}:{error.lineno}: not valid JSON ({error.msg}); correct it or move it away") from None
 
 
 @contextlib.contextmanager
 def atomic_path(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a temporary path, in the folder of `path`, for a file that takes its place when the block succeeds.
+    """Provides a temporary path for a file that replaces the one at `path` when the block ends.
 
-    After an error the temporary file is removed, and an earlier file at `path` is still there.
+    If the block raises, the temporary file is removed and the old file at `path`, if any, stays as it was. Devices
+    and pipes are written directly.
 
     Args:
         path: Path of the file; missing folders are created.
 
+    Yields:
+        A path in the same folder with the same suffix.
+
     Raises:
         UserError: If the path cannot be written; before the block is entered.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    target = pathlib.Path(os.path.realpath(path))  # a link stays a link
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        yield path
+        return
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
     try:
-        if path.is_dir():
+        if target.is_dir():
             raise IsADirectoryError(None, "it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
     try:
         yield temporary
-        temporary.replace(path)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: pathlib.Path, text: str) -> None:
-    """Writes a text file; after a crash on the way the old one, if any, is still there."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+def write_bytes(path: pathlib.Path, content: bytes) -> None:
+    """Writes a binary file, see `atomic_path`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
 
-def write_csv(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes a table as CSV.
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a text file in UTF-8 without changing its line ends, see `atomic_path`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes an indented JSON file, see `atomic_path`."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_csv(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a CSV file with a header, see `atomic_path`.
 
     Args:
-        path: Path of the file; missing folders are created.
-        rows: Values of each row by column; a cell that a row does not have stays empty.
-
-    Raises:
-        UserError: If the path cannot be written.
+        path: Path of the file.
+        rows: Values of each row by the names of their columns; a column that a row lacks is empty there.
     """
-    columns = dict.fromkeys(column for row in rows for column in row)
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, tuple(columns))
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = list(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(column for row in rows for column in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

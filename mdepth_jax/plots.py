@@ -10,6 +10,8 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mdepth_jax.files import atomic_path
+
 _NEAR_BRIGHT = (matplotlib.colormaps["inferno"](np.arange(256))[:, :3] * 255).astype(np.uint8)
 
 
@@ -79,7 +81,7 @@ def save_curves(path: pathlib.Path, records: Sequence[dict[str, Any]]) -> None:
             axis.set_yscale("log")
         if names:
             axis.legend()
-    figure.savefig(path, dpi=110)
+    _save(figure, path, dpi=110)
 
 
 class Point(NamedTuple):
@@ -109,7 +111,7 @@ def save_tradeoff(path: pathlib.Path, groups: Mapping[str, Sequence[Point]]) -> 
     axis.set(xlabel="parameters (millions)", ylabel="WHDR", xscale="log")
     axis.grid(alpha=0.3)
     axis.legend()
-    figure.savefig(path, dpi=130)
+    _save(figure, path, dpi=130)
 
 
 def save_search(path: pathlib.Path, points: Sequence[tuple[float, float]], resource: str, metric: str) -> None:
@@ -128,7 +130,7 @@ def save_search(path: pathlib.Path, points: Sequence[tuple[float, float]], resou
     axis.set(xlabel=resource, ylabel=metric)
     axis.invert_xaxis()
     axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    _save(figure, path, dpi=110)
 
 
 def save_weights(path: pathlib.Path, runs: Mapping[str, Sequence[dict[str, Any]]]) -> None:
@@ -153,7 +155,7 @@ def save_weights(path: pathlib.Path, runs: Mapping[str, Sequence[dict[str, Any]]
         axis.grid(alpha=0.3)
     for axis in axes[len(runs) :]:
         axis.set_axis_off()
-    figure.savefig(path, dpi=110)
+    _save(figure, path, dpi=110)
 
 
 def save_comparison(
@@ -177,7 +179,7 @@ def save_comparison(
         for axis, picture in zip(row, [image, *map(colorize, predictions)], strict=True):
             axis.imshow(picture)
             axis.set_axis_off()
-    figure.savefig(path, dpi=110)
+    _save(figure, path, dpi=110)
 
 
 class Failure(NamedTuple):
@@ -220,4 +222,9 @@ def save_failures(
             for name, (y, x) in zip("AB", failure.points, strict=True):
                 disc = {"boxstyle": "circle,pad=0.15", "facecolor": "teal", "edgecolor": "white"}
                 axis.annotate(name, (x, y), color="white", fontsize=9, ha="center", va="center", bbox=disc)
-    figure.savefig(path, dpi=110)
+    _save(figure, path, dpi=110)
+
+
+def _save(figure: Figure, path: pathlib.Path, *, dpi: int) -> None:
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=dpi)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mdepth_jax import cli, plots
-from mdepth_jax.files import write_csv
+from mdepth_jax.files import write_csv, write_text
 from mdepth_jax.paper import comparison
 
 
@@ -36,9 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parse(argv)
     runs = [comparison.read_run(directory) for directory in flags.runs]
     tables = {title: comparison.format_rows(rows) for title, rows in comparison.make_tables(runs).items()}
-    flags.output.mkdir(parents=True, exist_ok=True)
     text = comparison.format_markdown(tables)
-    (flags.output / "tables.md").write_text(text)
+    write_text(flags.output / "tables.md", text)
     write_csv(flags.output / "tables.csv", [{"table": title} | row for title, rows in tables.items() for row in rows])
     plots.save_tradeoff(flags.output / "figure1.png", comparison.make_tradeoff(runs))
     plots.save_weights(

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int32
 
 from mdepth_jax.data.images import read_bytes
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import atomic_path
 
 RELATIONS = {">": 1, "<": -1, "=": 0}
 NO_PAIRS = np.zeros((0, 2, 2), np.int32), np.zeros(0, np.int32)
@@ -145,7 +146,7 @@ def parse_pairs(csv: Path) -> list[ImagePairs]:
 def write_pairs(csv: Path, images: Iterable[ImagePairs]) -> None:
     """Writes a file that `parse_pairs` reads; every image must have a size, else ValueError."""
     symbols = {sign: symbol for symbol, sign in RELATIONS.items()}
-    with csv.open("w", encoding="utf-8") as file:
+    with atomic_path(csv) as temporary, temporary.open("w", encoding="utf-8") as file:
         for image in images:
             if image.size is None:
                 raise ValueError(f"{image.path} has no size")

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 import mdepth_jax
 from mdepth_jax import licenses
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import atomic_path
 from mdepth_jax.licenses import License
 from mdepth_jax.models import Header, Weights
 from mdepth_jax.training import provenance
@@ -18,26 +19,15 @@ from mdepth_jax.training import provenance
 
 @contextlib.contextmanager
 def unfinished(output: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives the path to write a file to; it gets its own name if all goes well, else it is removed.
+    """Provides the path to write a file to, see `atomic_path`.
 
     Raises:
         UserError: The name does not end in `.tflite`, or the file cannot be written.
     """
     if output.suffix != ".tflite":
         raise UserError(f"--output {output}: the name must end in .tflite")
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        if output.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
-        output.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-    except OSError as error:
-        raise UserError(f"--output {output}: cannot be written ({error.strerror}); choose another place") from None
-    try:
-        yield partial
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_path(output) as temporary:
+        yield temporary
 
 
 def list_licenses(header: Header) -> list[License]:

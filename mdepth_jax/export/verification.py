@@ -12,6 +12,7 @@ from scipy import stats
 
 from mdepth_jax.data.images import encode
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import write_bytes
 from mdepth_jax.models import DepthNet
 from mdepth_jax.tflite.quantization import Kind
 
@@ -148,8 +149,8 @@ def write_golden(
         The two files.
     """
     picture, values = (file.with_suffix(f".golden.{kind}") for kind in ("png", "f32"))
-    picture.write_bytes(encode(image))
-    values.write_bytes(depth.astype("<f4").tobytes())
+    write_bytes(picture, encode(image))
+    write_bytes(values, depth.astype("<f4").tobytes())
     return [picture, values]
 
 

@@ -1,6 +1,5 @@
 """What is written about a prediction: 16-bit maps, colours, arrays and point clouds, at the size of the original."""
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image
 
 from mdepth_jax import plots
 from mdepth_jax.data.images import encode, resize_map
+from mdepth_jax.files import atomic_path, write_bytes, write_json
 from mdepth_jax.inference.predictor import Picture
 
 Kind = Literal["color", "side_by_side", "raw16", "npy", "ply"]
@@ -74,7 +74,8 @@ class DepthWriter:
         for kind, painted in self.paint(picture, values, plots.depth_limits(prediction)).items():
             path = self.path(picture.name, kind)
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(painted).save(path, quality=95, compress_level=1)  # fast, for JPEG and PNG
+            with atomic_path(path) as temporary:
+                Image.fromarray(painted).save(temporary, quality=95, compress_level=1)  # fast, for JPEG and PNG
         return written
 
     def paint(
@@ -104,9 +105,10 @@ class DepthWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             match kind:
                 case "npy":
-                    np.save(path, depth)
+                    with atomic_path(path) as temporary:
+                        np.save(temporary, depth)
                 case "raw16":
-                    path.write_bytes(encode(depth_codes(depth, self.scale, self.offset)))
+                    write_bytes(path, encode(depth_codes(depth, self.scale, self.offset)))
                 case "ply":
                     assert picture.image is not None
                     write_point_cloud(path, picture.image, depth + np.float32(self.offset), self.fov, self.meaning)
@@ -120,7 +122,7 @@ class DepthWriter:
             "offset": self.offset,
         }
         about = {"meaning": self.meaning, "model": model} | ({"16-bit codes": codes} if "raw16" in self.kinds else {})
-        (self.output / "depth.json").write_text(json.dumps(about, indent=2) + "\n")
+        write_json(self.output / "depth.json", about)
 
     def notes(self, ranges: Sequence[Range]) -> Iterator[str]:
         """Tells what a user has to know about the numbers that were written.
@@ -185,6 +187,4 @@ def write_point_cloud(
         f"property uchar {name}" for name in ("red", "green", "blue")
     ]
     header = ["ply", "format binary_little_endian 1.0", f"comment {meaning}", f"element vertex {len(points)}"]
-    with path.open("wb") as file:
-        file.write("\n".join([*header, *properties, "end_header\n"]).encode())
-        file.write(points.tobytes())
+    write_bytes(path, "\n".join([*header, *properties, "end_header\n"]).encode() + points.tobytes())

@@ -14,6 +14,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import atomic_path
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 from mdepth_jax.models.header import Header
 
@@ -43,7 +44,7 @@ class Weights:
 def save_weights(
     path: pathlib.Path, model: DepthNet, config: ConfigDict, header: Header, *, dtype: Any = np.float32
 ) -> None:
-    """Writes a network without its intermediate heads; the file appears whole or not at all.
+    """Writes a network without its intermediate heads.
 
     Args:
         path: Ends in `.safetensors`.
@@ -55,9 +56,8 @@ def save_weights(
     config = ConfigDict({**config.to_dict(), "heads": 0, "pretrained": "", "start": "", "dtype": "float32"})
     tensors = {name: np.asarray(value).astype(dtype) for name, value in named_tensors(model.without_heads()).items()}
     metadata = {"format": FORMAT, "model": config.to_json(), "about": header.to_json()}
-    temporary = path.with_suffix(".tmp")
-    safetensors.numpy.save_file(tensors, temporary, metadata=metadata)
-    temporary.replace(path)
+    with atomic_path(path) as temporary:
+        safetensors.numpy.save_file(tensors, temporary, metadata=metadata)
 
 
 def export_weights(source: pathlib.Path, path: pathlib.Path, *, dtype: Any = np.float16) -> None:
@@ -116,13 +116,13 @@ def load_weights(path: pathlib.Path) -> Weights:
         raise UserError(f"{path}: the header says format {header.get('format')!r}, this version reads {FORMAT!r}")
     config = default_config()
     config.update(json.loads(header["model"]))
-    model = build_model(config, rngs=nnx.Rngs(0))
+    model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))  # no time for values that are replaced
     model.eval()
     expected = named_tensors(model)
     for name in sorted(expected.keys() | tensors.keys()):
         _check(path, name, expected.get(name), tensors.get(name))
     for name, variable in expected.items():
-        variable[...] = jnp.asarray(tensors[name], variable.dtype)
+        variable.set_value(jnp.asarray(tensors[name], variable.dtype))
     return Weights(path, model, config, Header.from_json(header["about"]))
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.files import write_whole
+from mdepth_jax.files import write_text
 from mdepth_jax.pruning import surgery
 from mdepth_jax.pruning.channels import INPUT, OUTPUT, Structure
 
@@ -155,13 +155,7 @@ def write_table(path: pathlib.Path, milliseconds: Mapping[Layer, float], measure
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, "measured_on"])
     writer.writerows([*layer, f"{value:.6g}", measured_on] for layer, value in sorted(milliseconds.items()))
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text.getvalue())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    write_text(path, text.getvalue())
 
 
 def _choose_widths(low: int, high: int, divisor: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.data.types import Data
 from mdepth_jax.errors import UserError
-from mdepth_jax.files import write_whole
+from mdepth_jax.files import write_json
 from mdepth_jax.models import DepthNet, Header, TrainingRun
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.models.weights import save_weights
@@ -266,7 +265,7 @@ def write_run(
         output=describe_output(config),
     )
     save_weights(workdir / "model.safetensors", smaller, config.model, header)
-    write_whole(workdir / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+    write_json(workdir / "config.json", config.to_dict())
 
 
 def make_begin(optimizer: optax.GradientTransformation) -> Callable[[Any, Any, Any], TrainState]:

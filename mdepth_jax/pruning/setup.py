@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.data.loading import open_data
 from mdepth_jax.errors import UserError
-from mdepth_jax.files import read_json, write_whole
+from mdepth_jax.files import read_json, write_json
 from mdepth_jax.models import load_weights
 from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.pruning import netadapt, summary, surgery
@@ -121,4 +121,4 @@ def bind_to_workdir(workdir: pathlib.Path, flags: Mapping[str, str], config: Con
         raise UserError(f"{workdir} holds a run already; choose another --workdir")
     else:
         workdir.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(ours, indent=2) + "\n")
+        write_json(path, ours)

@@ -1,6 +1,5 @@
 """What a search leaves beside its network: tables, a picture and the next command."""
 
-import csv
 import pathlib
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +9,7 @@ import tabulate
 from ml_collections import ConfigDict
 
 from mdepth_jax import licenses, plots
+from mdepth_jax.files import write_csv, write_text
 from mdepth_jax.models import TrainingRun
 from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.latency import Shapes, layers
@@ -109,7 +109,7 @@ def _write_report(
         "",
     ]
     text = "\n".join(lines)
-    (directory / "report.md").write_text(text)
+    write_text(directory / "report.md", text)
     return text
 
 
@@ -140,14 +140,6 @@ def next_commands(directory: pathlib.Path) -> list[str]:
         f"python -m mdepth_jax.train --config {config} --workdir {tuned}",
         f"python -m mdepth_jax.evaluate --model {tuned}",
     ]
-
-
-def write_csv(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Writes rows of the same columns."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> str:

@@ -2,7 +2,6 @@
 
 import datetime
 import importlib.metadata
-import json
 import os
 import pathlib
 import platform
@@ -14,7 +13,7 @@ from typing import Any
 import jax
 
 import mdepth_jax
-from mdepth_jax.files import read_json, write_whole
+from mdepth_jax.files import read_json, write_json
 
 PACKAGES = (
     "jax",
@@ -54,7 +53,7 @@ def record(workdir: pathlib.Path) -> None:
     path = workdir / "environment.json"
     starts = read_json(path) if path.exists() else []
     starts = starts if isinstance(starts, list) else [starts]  # earlier versions knew the last start alone
-    write_whole(path, json.dumps([*starts, describe()], indent=2) + "\n")
+    write_json(path, [*starts, describe()])
 
 
 def _version(package: str) -> str | None:

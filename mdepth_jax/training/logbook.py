@@ -9,7 +9,7 @@ import numpy as np
 import tensorboardX
 import tqdm
 
-from mdepth_jax.files import write_whole
+from mdepth_jax.files import write_text
 
 
 class Logbook:
@@ -88,5 +88,5 @@ def append(path: pathlib.Path, record: dict[str, Any]) -> None:
 
 
 def rewrite(path: pathlib.Path, records: list[dict[str, Any]]) -> None:
-    """Writes a file of records anew; it appears whole or not at all."""
-    write_whole(path, "".join(json.dumps(record) + "\n" for record in records))
+    """Writes a file of records anew."""
+    write_text(path, "".join(json.dumps(record) + "\n" for record in records))

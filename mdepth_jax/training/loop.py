@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from mdepth_jax import plots
 from mdepth_jax.data.types import Data
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import atomic_path
 from mdepth_jax.models import DepthNet, Header, TrainingRun
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.models.weights import save_weights
@@ -221,7 +222,8 @@ class Trainer:
     def _write_products(self, result: Evaluation, better: bool) -> None:
         references = None if result.references is None else result.references[:GRID_ROWS]
         grid = plots.prediction_grid(result.images[:GRID_ROWS], result.predictions[:GRID_ROWS], references)
-        PIL.Image.fromarray(grid).save(self.workdir / "predictions.png")
+        with atomic_path(self.workdir / "predictions.png") as path:
+            PIL.Image.fromarray(grid).save(path)
         self.book.image(self.step, "predictions", grid)
         plots.save_curves(self.workdir / "curves.png", self.book.records)
         if better:

@@ -1,6 +1,5 @@
 """The configuration that a run directory, or a file of weights, holds."""
 
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.files import read_json, write_whole
+from mdepth_jax.files import read_json, write_json
 from mdepth_jax.models import Weights
 from mdepth_jax.training.config import default, differences
 
@@ -36,7 +35,7 @@ def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool =
             )
     elif writes:
         workdir.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(config.to_dict(), indent=2) + "\n")
+        write_json(path, config.to_dict())
 
 
 def load_config(workdir: pathlib.Path) -> ConfigDict:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from mdepth_jax import licenses
-from mdepth_jax.files import write_whole
+from mdepth_jax.files import write_text
 from mdepth_jax.models import DepthNet, TrainingRun, count_macs, count_parameters
 from mdepth_jax.training import provenance
 from mdepth_jax.training.evaluation import Evaluation
@@ -98,7 +98,7 @@ def write(
     lines += ["Terms of what it was trained with:", "", licenses.format_table(parts), ""]
     lines += ["Next:", "", *(f"    {command}" for command in next_commands(workdir, config)), ""]
     text = "\n".join(lines)
-    write_whole(workdir / "report.md", text)
+    write_text(workdir / "report.md", text)
     return text
 
 

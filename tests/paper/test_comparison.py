@@ -37,7 +37,7 @@ def test_the_name_of_an_evaluation_is_a_metric(tmp_path):
     with pytest.raises(UserError, match=r"nyu\.json: name the file after the metric"):
         read_run(run)
     (run / "evaluations" / "nyu.json").write_text('{"rmse": 1.')
-    with pytest.raises(UserError, match=r"nyu\.json:1: not valid JSON .*; mend it or move it away"):
+    with pytest.raises(UserError, match=r"nyu\.json:1: not valid JSON .*; correct it or move it away"):
         read_run(run)
 
 

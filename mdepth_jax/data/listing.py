@@ -9,10 +9,16 @@ IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".thumb", ".tif", ".tiff", ".
 
 
 def find_images(folder: Path) -> dict[str, Path]:
-    """Every image below a folder by its name: the path from there without suffix, in order.
+    """Finds all images below a folder, in alphabetical order.
+
+    Args:
+        folder: Folder to search.
+
+    Returns:
+        The path of each image by its name, which is the path relative to `folder` without suffix.
 
     Raises:
-        UserError: There are none, or two share a name.
+        UserError: If there are no images, or two share a name.
     """
     images: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
@@ -20,7 +26,7 @@ def find_images(folder: Path) -> dict[str, Path]:
             continue
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in images:
-            raise UserError(f"{path}: shares its name with {images[name].name}, and so its depth map; keep one of them")
+            raise UserError(f"{path}: shares its name and depth map with {images[name].name}; keep one of them")
         images[name] = path
     if not images:
         raise UserError(f"{folder}: holds no images; put the images there")
@@ -28,17 +34,18 @@ def find_images(folder: Path) -> dict[str, Path]:
 
 
 def scan_list(file: Path, images: dict[str, Path]) -> tuple[dict[int, Path], list[UserError]]:
-    """The images that a split's list names, one a line, with or without suffix, and what is wrong with its lines.
+    """Reads the list of a split, one image name per line, with or without suffix.
 
     Args:
-        file: The list.
-        images: As of `find_images`.
+        file: Text file with the list.
+        images: Path of each image by its name, from `find_images`.
 
     Returns:
-        The images by line from 1, and an error for each line that names none, or one again.
+        The path of each image by its line number from 1, and an error for each line that names no image or one for
+        the second time.
 
     Raises:
-        UserError: The file is missing.
+        UserError: If the file is missing.
     """
     found: dict[int, Path] = {}
     lines: dict[Path, int] = {}

@@ -1,6 +1,6 @@
-"""Prepared data sets: TFDS writes examples into array_record files, which give random access.
+"""Builders of prepared data sets: TFDS writes examples into array_record files, which give random access.
 
-The records keep the encoded files, so that they are as large as the data set and lose nothing.
+Records hold the encoded images as they are in the raw data set: no larger, and without loss.
 """
 
 import abc
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from mdepth_jax.data.builders.frames import DepthFrames, Frame, PairDrawing
-from mdepth_jax.data.builders.raw import RawSource, parts_of, read_part
+from mdepth_jax.data.builders.raw import RawSplit, partition_split, read_examples
 from mdepth_jax.data.pairs import scan_pairs
 from mdepth_jax.data.sources.folders import ImageFolder
 from mdepth_jax.data.sources.maps import MAP_FOLDERS, Maps, find_maps
@@ -21,17 +21,20 @@ from mdepth_jax.errors import UserError
 
 
 class RecordsBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
-    """Writes the records of a data set that lies in TFDS's manual directory.
+    """Builder that writes the records of a data set found in TFDS's manual directory.
 
         builder = Pairs(data_dir=output, file_format="array_record")
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=source))
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder))
 
     Args:
-        skip_invalid: Whether bad entries are left out and collected in `problems`, or the first one is
-            raised.
+        skip_invalid: Whether invalid entries are left out and collected in `problems`; otherwise the first one
+            raises.
         beam: Whether TFDS's Beam pipeline reads the examples; the download_config then names the runner. Its workers
             must reach the manual directory and `data_dir`.
-        **kwargs: As for every TFDS builder.
+        **kwargs: Arguments of every TFDS builder.
+
+    Attributes:
+        problems: Errors of the entries that were left out.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -43,11 +46,14 @@ class RecordsBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
         super().__init__(**kwargs)
 
     @abc.abstractmethod
-    def open_splits(self, source: Path) -> dict[str, RawSource]:
-        """The splits below the manual directory.
+    def open_splits(self, folder: Path) -> dict[str, RawSplit]:
+        """Opens the splits of a raw data set by their names.
+
+        Args:
+            folder: Folder of the raw data set: TFDS's manual directory.
 
         Raises:
-            UserError: The folder is not laid out as `MANUAL_DOWNLOAD_INSTRUCTIONS` says.
+            UserError: If the folder is not laid out as `MANUAL_DOWNLOAD_INSTRUCTIONS` says.
         """
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -73,13 +79,13 @@ class RecordsBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
             self.info.metadata[name] = {"max_pairs": split.max_pairs, "maps": list(split.map_keys)}
         return {name: self._generate_examples(name, split) for name, split in splits.items()}
 
-    def _generate_examples(self, name: str, split: RawSource):
+    def _generate_examples(self, name: str, split: RawSplit):
         if not self.beam:
-            return self._examples(split)
-        from mdepth_jax.data.builders.beam import read_examples  # an optional package
+            return self._read_valid(split)
+        from mdepth_jax.data.builders.beam import read_in_parallel  # an optional package
 
         self._problem_files.append(Path(self._data_dir_root) / f"problems_{name}.tsv")
-        return read_examples(parts_of(split), self._problem_files[-1])
+        return read_in_parallel(partition_split(split), self._problem_files[-1])
 
     def _process_pipeline_result(self, pipeline_result) -> None:
         for file in self._problem_files:
@@ -87,42 +93,42 @@ class RecordsBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
             self.report([UserError(message) for _, message in sorted(rows, key=lambda row: int(row[0]))])
             file.unlink()
 
-    def _examples(self, split: RawSource) -> Iterator[tuple[int, RawExample]]:
+    def _read_valid(self, split: RawSplit) -> Iterator[tuple[int, RawExample]]:
         written = 0
-        for index, read in read_part(0, split):
+        for index, read in read_examples(split):
             if isinstance(read, UserError):
                 self.report([read])
             else:
                 written += 1
                 yield index, read
         if not written:
-            raise UserError(f"{split.name}: not one good entry; run without skipping to see the first mistake")
+            raise UserError(f"{split.name}: has no valid entry; set `skip_invalid=False` to see the first error")
 
-    def layout_error(self, source: Path, missing: str) -> UserError:
-        """What `open_splits` raises where the folder lacks something."""
-        return UserError(f"{source}: holds no {missing}; " + " ".join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split()))
+    def layout_error(self, folder: Path, missing: str) -> UserError:
+        """Builds the error that `open_splits` raises when the raw data set lacks something."""
+        return UserError(f"{folder}: holds no {missing}; " + " ".join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split()))
 
     def report(self, problems: list[UserError]) -> None:
-        """Collects bad entries where they are left out, raises the first one otherwise."""
+        """Collects the errors of invalid entries if they are left out, raises the first one otherwise."""
         if problems and not self.skip_invalid:
             raise problems[0]
         self.problems += problems
 
 
 class Pairs(RecordsBuilder):
-    """A folder of images with CSVs of pairs, one per split (`mdepth_jax.data.sources` has the layout)."""
+    """Builder for a folder of images with CSVs of pairs, one per split (layout: `mdepth_jax.data.sources.folders`)."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = "A folder with pairs_<split>.csv (or <split>.csv) and the images that it names."
 
-    def find_splits(self, source: Path) -> dict[str, tuple[Path, Path]]:
-        """The CSV of each split and the folder that its paths start from."""
-        return {csv.stem.removeprefix("pairs_"): (csv, source) for csv in sorted(source.glob("*.csv"))}
+    def find_splits(self, folder: Path) -> dict[str, tuple[Path, Path]]:
+        """Finds the CSV of each split and the folder that its paths start from."""
+        return {csv.stem.removeprefix("pairs_"): (csv, folder) for csv in sorted(folder.glob("*.csv"))}
 
-    def open_splits(self, source: Path) -> dict[str, RawSource]:
+    def open_splits(self, folder: Path) -> dict[str, RawSplit]:
         """Reads the CSVs."""
-        splits = self.find_splits(source)
+        splits = self.find_splits(folder)
         if not splits:
-            raise self.layout_error(source, "CSV of pairs")
+            raise self.layout_error(folder, "CSV of pairs")
         return {split: self._open(*found) for split, found in splits.items()}
 
     def _open(self, csv: Path, root: Path) -> ImageFolder:
@@ -133,11 +139,15 @@ class Pairs(RecordsBuilder):
 
 
 class DepthBuilder(RecordsBuilder, abc.ABC):
-    """Writes the records of a data set of `DepthFrames`.
+    """Builder for a data set of images with a depth map each.
 
     Args:
-        drawing: How ordinal pairs are drawn from the depth maps; None for none.
-        **kwargs: As for `RecordsBuilder`.
+        drawing: Rule by which ordinal pairs are drawn from the depth maps; None for no pairs.
+        **kwargs: Arguments of `RecordsBuilder`.
+
+    Attributes:
+        CROP: Rows and columns of the map from which pairs are drawn.
+        SIZE: (height, width) of all images; None if they differ.
     """
 
     CROP: tuple[slice, slice] = slice(None), slice(None)
@@ -147,6 +157,6 @@ class DepthBuilder(RecordsBuilder, abc.ABC):
         self.drawing = drawing
         super().__init__(**kwargs)
 
-    def frames(self, source: Path, entries: Sequence[Any], load: Callable[[Any], Frame]) -> DepthFrames:
-        """One split of frames of `SIZE`, if that is not None; pairs are drawn in the rows and columns of `CROP`."""
-        return DepthFrames(str(source), entries, load, drawing=self.drawing, crop=self.CROP, size=self.SIZE)
+    def frames(self, name: Path, entries: Sequence[Any], load: Callable[[Any], Frame]) -> DepthFrames:
+        """Creates one split with the `drawing`, `CROP` and `SIZE` of this builder; arguments as of `DepthFrames`."""
+        return DepthFrames(str(name), entries, load, drawing=self.drawing, crop=self.CROP, size=self.SIZE)

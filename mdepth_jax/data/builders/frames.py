@@ -1,4 +1,4 @@
-"""Images with a depth map each: lists of splits, the checks of a frame, and the pairs drawn from its map."""
+"""Images with a depth map each: loading, checks, and ordinal pairs drawn from the maps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from mdepth_jax.errors import UserError
 
 
 class Frame(NamedTuple):
-    """An image and its depth map.
+    """An encoded image and its encoded depth map.
 
     Attributes:
         name: Path of the image in the data set.
-        image: Encoded.
-        depth: Encoded grey map, larger = farther, 0 = unknown.
+        image: Encoded image.
+        depth: Encoded gray map, larger = farther, 0 = unknown.
     """
 
     name: str
@@ -28,42 +28,56 @@ class Frame(NamedTuple):
     depth: bytes
 
 
-@dataclass(frozen=True)
-class PairDrawing:
-    """How pairs are drawn from depth maps: a pure function of the seed and the name of the image.
+class FrameFiles(NamedTuple):
+    """The two files of a frame.
 
     Attributes:
-        count: Pairs per image; an image without depth enough has fewer.
-        min_ratio: The depths of a pair differ by more than this ratio.
-        seed: Another seed gives other pairs.
+        root: Folder of the data set.
+        name: Path of the image relative to `root`.
+        depth: Path of the depth map.
     """
 
-    count: int
+    root: Path
+    name: str
+    depth: Path
+
+
+@dataclass(frozen=True)
+class PairDrawing:
+    """Rule by which ordinal pairs are drawn from a depth map: a pure function of the seed and the image's name.
+
+    Attributes:
+        pairs_per_image: Number of pairs of an image; an image with too little known or varied depth has fewer.
+        min_ratio: Ratio by which the depths of a pair differ at least.
+        seed: Seed of the random generator.
+    """
+
+    pairs_per_image: int
     min_ratio: float = 1.1
     seed: int = 0
 
     def draw(
         self, depth: Float32[np.ndarray, "height width"], name: str
     ) -> tuple[Int32[np.ndarray, "pairs 2 2"], Int32[np.ndarray, "pairs"]]:
-        """Points and relation as of `pairs.draw_pairs`; depth that is not positive is unknown."""
+        """Draws points and relations by `pairs.draw_pairs`; depth that is not positive is unknown."""
         rng = np.random.default_rng([self.seed, *name.encode()])
-        return draw_pairs(np.where(depth > 0, depth, np.float32(np.nan)), rng, self.count, self.min_ratio)
+        return draw_pairs(np.where(depth > 0, depth, np.float32(np.nan)), rng, self.pairs_per_image, self.min_ratio)
 
 
 class DepthFrames:
-    """Frames of a published data set, each checked before it is written to records.
+    """Frames of a published data set; a `RawSplit`.
 
     Args:
-        name: What errors name first: the file or folder that the frames come from.
-        entries: Where the frames are.
-        load: From an entry to its frame; raises UserError.
-        drawing: How pairs are drawn; None for none.
-        crop: The rows and columns that pairs are drawn from.
+        name: File or folder of the frames, for error messages.
+        entries: Locations of the frames.
+        load: Function from an entry to its frame, which may raise UserError.
+        drawing: Rule by which pairs are drawn from the depth map; None for no pairs.
+        crop: Rows and columns from which pairs are drawn.
         size: (height, width) of every frame; None for any.
 
     Attributes:
-        max_pairs: The largest number of pairs of one frame.
-        map_keys: The maps that frames have.
+        max_pairs: Largest number of pairs of a frame.
+        map_keys: Keys of the maps that frames have.
     """
 
     map_keys: tuple[MapKey, ...] = ("depth",)
@@ -79,29 +93,30 @@ class DepthFrames:
         size: tuple[int, int] | None = None,
     ):
         self.name, self.entries = name, entries
-        self.max_pairs = drawing.count if drawing else 0
+        self.max_pairs = drawing.pairs_per_image if drawing else 0
         self._load, self._drawing, self._crop, self._size = load, drawing, crop, size
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def checked(self, index: int) -> RawExample:
-        """One frame with its pairs.
+    def load_checked(self, index: int) -> RawExample:
+        """Loads a frame, checks it and draws its pairs.
 
         Raises:
-            UserError: The image or the map is missing, damaged or of another size, or the map holds a negative
-                or infinite value or nothing that is known.
+            UserError: If the image or the map is missing, damaged or of another size, or if the map holds a negative
+                or non-finite value or no known one.
         """
         frame = self._load(self.entries[index])
-        where = f"{self.name}: {frame.name}"
-        image = read_image(frame.image, where)
+        location = f"{self.name}: {frame.name}"
+        image = read_image(frame.image, location)
         if self._size and image.shape[:2] != self._size:
             height, width = image.shape[:2]
             raise UserError(
-                f"{where}: is {width}x{height}, not {self._size[1]}x{self._size[0]} as published; give that frame"
+                f"{location}: is {width}x{height}, not {self._size[1]}x{self._size[0]} as published;"
+                " replace it by the published frame"
             )
-        depth = read_map(frame.depth, f"{where}: depth map")
-        _check_depth(depth, image.shape[:2], f"{where}: depth map")
+        depth = read_map(frame.depth, f"{location}: depth map")
+        _check_depth(depth, image.shape[:2], f"{location}: depth map")
         points, relation = NO_PAIRS
         if self._drawing:
             inside = np.zeros_like(depth)
@@ -131,13 +146,13 @@ def _check_depth(depth: Float32[np.ndarray, "height width"], image_size: tuple[i
         raise UserError(f"{name} is 0 everywhere, so no depth is known; replace it or remove the frame")
 
 
-def load_files(paths: tuple[Path, str, Path]) -> Frame:
-    """Reads a frame from two files: (root of the data set, path of the image below it, path of the depth map).
+def load_frame(files: FrameFiles) -> Frame:
+    """Reads a frame from its two files.
 
     Raises:
-        UserError: A file is missing.
+        UserError: If a file is missing.
     """
-    root, name, depth = paths
+    root, name, depth = files
     if not depth.is_file():
         raise UserError(f"{root / name}: has no depth map {depth}; add it or remove the image")
     return Frame(name, read_bytes(root / name), read_bytes(depth))

@@ -11,10 +11,10 @@ from mdepth_jax.errors import UserError
 
 @contextlib.contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Opens a file, and tells what is wrong with it when it cannot be read.
+    """Opens an HDF5 file for reading.
 
     Raises:
-        UserError: The file is missing, damaged or not HDF5.
+        UserError: If the file is missing, damaged or not HDF5.
     """
     try:
         with h5py.File(path) as file:
@@ -25,12 +25,16 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 
 
 def find_dataset(file: h5py.File, *names: str) -> h5py.Dataset:
-    """The first of some data sets that the file has.
+    """Returns the first of several data sets that a file holds.
+
+    Args:
+        file: HDF5 file.
+        *names: Possible names of the data set.
 
     Raises:
-        UserError: It has none of them.
+        UserError: If the file holds none of them.
     """
     for name in names:
         if isinstance(file.get(name), h5py.Dataset):
             return file[name]
-    raise UserError(f"{file.filename}: holds no {' or '.join(names)}; give the publisher's file")
+    raise UserError(f"{file.filename}: holds no {' or '.join(names)}; replace it by the publisher's file")

@@ -1,4 +1,4 @@
-"""One split of a published data set on its way to records."""
+"""Splits of published data sets before they are written as records."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -7,16 +7,16 @@ from typing import Any, Protocol, runtime_checkable
 from mdepth_jax.data.types import MapKey, RawExample
 from mdepth_jax.errors import UserError
 
-_PART = 64
+_PART_SIZE = 64
 
 
 @runtime_checkable
-class RawSource(Protocol):
-    """One split of a published data set, on its way to records.
+class RawSplit(Protocol):
+    """One split of a published data set, whose examples are checked one by one.
 
     Attributes:
-        entries: Where the examples are; a slice of them is a part of the split.
-        max_pairs: The largest number of pairs of one example.
+        entries: Locations of the examples; a slice of them is a part of the split.
+        max_pairs: Largest number of pairs of an example.
     """
 
     entries: Sequence[Any]
@@ -24,28 +24,44 @@ class RawSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What errors name."""
+        """Returns the file or folder that error messages name."""
 
     @property
     def map_keys(self) -> tuple[MapKey, ...]:
-        """The maps that examples have."""
+        """Returns the keys of the maps that examples have."""
 
-    def checked(self, index: int) -> RawExample:
-        """One example, which is known to be readable; raises UserError otherwise."""
+    def load_checked(self, index: int) -> RawExample:
+        """Loads an example and checks that it can be decoded.
+
+        Raises:
+            UserError: If a file of the example is missing or invalid.
+        """
 
 
-def read_part(start: int, split: RawSource) -> Iterator[tuple[int, RawExample | UserError]]:
-    """The examples of a part of a split that begins at `start`, each with its index, or what is wrong with it."""
+def read_examples(split: RawSplit, first_index: int = 0) -> Iterator[tuple[int, RawExample | UserError]]:
+    """Loads all examples of a split or of a part of it.
+
+    Args:
+        split: Split, or part of a split.
+        first_index: Index of its first example in the whole split.
+
+    Yields:
+        The index of each example in the whole split, and the example or the error that it raises.
+    """
     for index in range(len(split.entries)):
         try:
-            yield start + index, split.checked(index)
+            yield first_index + index, split.load_checked(index)
         except UserError as error:
-            yield start + index, error
+            yield first_index + index, error
 
 
-def parts_of(split: RawSource) -> Iterator[tuple[int, RawSource]]:
-    """Cuts a split into parts, each with the index of its first example."""
-    for start in range(0, len(split.entries), _PART):
+def partition_split(split: RawSplit) -> Iterator[tuple[RawSplit, int]]:
+    """Cuts a split into parts of a few examples, which can be read in parallel.
+
+    Yields:
+        Each part and the index of its first example in the split.
+    """
+    for start in range(0, len(split.entries), _PART_SIZE):
         part = copy.copy(split)
-        part.entries = split.entries[start : start + _PART]
-        yield start, part
+        part.entries = split.entries[start : start + _PART_SIZE]
+        yield part, start

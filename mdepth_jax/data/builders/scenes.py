@@ -1,4 +1,4 @@
-"""The embedded scenes as a folder of pairs."""
+"""Export of the embedded scenes as a folder of pairs, an example of the format."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ _SCENE_SIZE = (240, 320)
 
 
 def write_scenes(output: Path, count: int) -> None:
-    """Writes embedded scenes as a folder of pairs: an example of the format.
+    """Writes embedded scenes as a folder of pairs, with depth maps in millimeters, at most 65535.
 
     Args:
-        output: The folder; made if needed.
-        count: Scenes of each split, one pair each; depth maps in millimetres, at most 65535.
+        output: Folder of the data set, created if needed.
+        count: Number of scenes of each split, with one pair each.
     """
     for folder in ("images", "depth"):
         (output / folder).mkdir(parents=True)
@@ -27,8 +27,8 @@ def write_scenes(output: Path, count: int) -> None:
             example = scenes[index]
             name = f"{split}_{index:05d}.png"
             Image.fromarray(example["image"]).save(output / "images" / name)
-            millimetres = np.clip(np.round(example["depth"] * 1000), 0, 65535).astype(np.uint16)
-            Image.fromarray(millimetres).save(output / "depth" / name)
+            millimeters = np.clip(np.round(example["depth"] * 1000), 0, 65535).astype(np.uint16)
+            Image.fromarray(millimeters).save(output / "depth" / name)
             entries.append(ImagePairs(f"images/{name}", example["points"], example["relation"], _SCENE_SIZE, 0))
         write_pairs(output / f"pairs_{split}.csv", entries)
         print(f"{split}: {count} images in {output}")

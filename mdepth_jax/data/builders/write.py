@@ -1,4 +1,4 @@
-"""From the folder of a published data set to records: the library behind `python -m mdepth_jax.prepare`."""
+"""Preparation of a data set: from a folder of raw data to records."""
 
 import errno
 import os
@@ -20,6 +20,7 @@ from mdepth_jax.data.builders.redweb import Redweb
 from mdepth_jax.data.images import read_map
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import write_text
 
 BUILDERS: dict[str, type[RecordsBuilder]] = {
     "pairs": Pairs,
@@ -33,7 +34,7 @@ BUILDERS: dict[str, type[RecordsBuilder]] = {
 
 def write_records(
     dataset: str,
-    source: Path,
+    folder: Path,
     output: Path,
     *,
     skip_invalid: bool = False,
@@ -41,27 +42,29 @@ def write_records(
     beam_runner: str = "",
     beam_options: str = "",
 ) -> None:
-    """Writes the records of a data set, and the pairs that were drawn for it as `pairs_<split>.csv`.
+    """Writes the records of a data set, and the pairs drawn for it as `pairs_<split>.csv`.
 
     Args:
-        dataset: A key of `BUILDERS`.
-        source: The folder.
-        output: Where the records go; made if needed.
-        skip_invalid: Whether bad entries are reported in `output/invalid.txt`, or the first one is raised.
-        drawing: How pairs are drawn from depth maps; None for none.
-        beam_runner: The runner of Apache Beam, such as "DirectRunner"; "" for none, in this process.
-        beam_options: The flags of its pipeline.
+        dataset: Name of the data set, a key of `BUILDERS`.
+        folder: Folder of the raw data set.
+        output: Folder of the records, created if needed.
+        skip_invalid: Whether invalid entries are left out and listed in `output/invalid.txt`; otherwise the first one
+            raises.
+        drawing: Rule by which pairs are drawn from depth maps; None for no pairs.
+        beam_runner: Runner of Apache Beam, such as "DirectRunner"; "" to read in this process.
+        beam_options: Flags of the Beam pipeline, separated by spaces.
 
     Raises:
-        UserError: A bad entry, or no good one; pairs that the data set has already, or Beam is not installed.
-        OSError: The disk is full.
+        UserError: If an entry is invalid (or all of them), if pairs are to be drawn for a data set that has pairs, or
+            if Beam is not installed.
+        OSError: If the disk is full.
     """
-    if not source.is_dir() or not any(source.iterdir()):
-        raise UserError(f"--source {source}: no such folder, or an empty one; give the one with the CSVs and images")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise UserError(f"{folder}: no such folder, or an empty one; choose the folder of the raw data set")
     builder_class = BUILDERS[dataset]
     options = {}
     if drawing and not issubclass(builder_class, DepthBuilder):
-        raise UserError(f"--pairs_per_image: {dataset} has pairs of its own; leave it out, or prepare `folder`")
+        raise UserError(f"`pairs_per_image`: {dataset} has pairs of its own; leave it out, or prepare a depth folder")
     if drawing:
         options["drawing"] = drawing
     builder = builder_class(
@@ -70,45 +73,45 @@ def write_records(
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
-        builder.download_and_prepare(download_config=_download_config(source, beam_runner, beam_options))
-    except (RuntimeError, ValueError) as error:  # array_record's and Beam's for what they meet
+        builder.download_and_prepare(download_config=_download_config(folder, beam_runner, beam_options))
+    except (RuntimeError, ValueError) as error:  # array_record and Beam wrap the errors that they meet
         if os.strerror(errno.ENOSPC) in str(error):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(output)) from None
         if beam_runner and "number of generated examples is 0" in str(error):
             raise UserError(
-                f"{source}: a split has not one good entry; run without Beam to see the first mistake"
+                f"{folder}: a split has no valid entry; run without Apache Beam to see the first error"
             ) from None
         raise
     shutil.rmtree(output / "downloads", ignore_errors=True)
     for split, info in builder.info.splits.items():
         print(f"{split}: {info.num_examples} images")
         if drawing:
-            write_pairs(output / f"pairs_{split}.csv", _drawn_pairs(builder, split, source, output))
+            write_pairs(output / f"pairs_{split}.csv", _drawn_pairs(builder, split, folder, output))
     if builder.problems:
         report = output / "invalid.txt"
-        report.write_text("".join(f"{problem}\n" for problem in builder.problems), encoding="utf-8")
+        write_text(report, "".join(f"{problem}\n" for problem in builder.problems))
         print(f"left out: {len(builder.problems)} entries, listed in {report}")
 
 
-def _download_config(source: Path, beam_runner: str, beam_options: str) -> tfds.download.DownloadConfig:
+def _download_config(folder: Path, beam_runner: str, beam_options: str) -> tfds.download.DownloadConfig:
     if not beam_runner:
-        return tfds.download.DownloadConfig(manual_dir=source)
+        return tfds.download.DownloadConfig(manual_dir=folder)
     from mdepth_jax.data.builders.beam import beam  # an optional package
 
     try:
         runner = beam.runners.create_runner(beam_runner)
     except (ImportError, AttributeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"--beam_runner {beam_runner}: Apache Beam has no such runner here ({reason})") from None
+        raise UserError(f"`beam_runner` {beam_runner}: Apache Beam has no such runner here ({reason})") from None
     options = beam.options.pipeline_options.PipelineOptions(shlex.split(beam_options))
-    return tfds.download.DownloadConfig(manual_dir=source, beam_runner=runner, beam_options=options)
+    return tfds.download.DownloadConfig(manual_dir=folder, beam_runner=runner, beam_options=options)
 
 
-def _drawn_pairs(builder: RecordsBuilder, split: str, source: Path, output: Path) -> Iterator[ImagePairs]:
-    """The pairs in the records; an image that is no file of `source` is written beside the CSV."""
+def _drawn_pairs(builder: RecordsBuilder, split: str, folder: Path, output: Path) -> Iterator[ImagePairs]:
+    """Yields the pairs in the records; writes images that are no files of `folder` next to the CSV."""
     for raw in builder.as_data_source(split):
         name = raw["name"].decode()
-        if not (source / name).is_file():
+        if not (folder / name).is_file():
             (output / name).parent.mkdir(parents=True, exist_ok=True)
             (output / name).write_bytes(raw["image"])
         height, width = read_map(raw["depth"], name).shape

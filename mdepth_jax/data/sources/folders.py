@@ -1,12 +1,11 @@
-"""Data sets in folders, and `open_source`, which finds out what a path holds.
+"""Data sets read from folders of images.
 
-A folder of pairs is laid out like this; `depth` and `teacher` are optional, and `train` may be any name of a
-split:
+The layout of a folder; `depth` and `teacher` are optional, and `train` may be any name of a split:
 
     pairs_train.csv        in the format of `mdepth_jax.data.pairs`; or train.txt, names of images without pairs
-    images/0002.jpg        where the CSV says
-    depth/0002.png         depth map: grey PNG of 8 or 16 bits, 0 = unknown, larger = farther
-    teacher/0002.png       a teacher's prediction for the image, as depth; it covers the whole image
+    images/0002.jpg        at the paths in the CSV
+    depth/0002.png         depth map: gray PNG of 8 or 16 bits, 0 = unknown, larger = farther
+    teacher/0002.png       a teacher's prediction in the same format, which covers the whole image
 """
 
 import itertools
@@ -17,22 +16,25 @@ from pathlib import Path
 from mdepth_jax.data.images import read_bytes, read_map
 from mdepth_jax.data.listing import IMAGE_SUFFIXES
 from mdepth_jax.data.pairs import NO_PAIRS, ImagePairs, parse_pairs
-from mdepth_jax.data.sources.maps import MAP_FOLDERS, NO_MAPS, WITHOUT_MAPS, Maps, decode, find_maps, map_path
+from mdepth_jax.data.sources.maps import MAP_FOLDERS, NO_MAPS, WITHOUT_MAPS, Maps, decode_example, find_maps, map_path
 from mdepth_jax.data.types import Example, MapKey, RawExample
 from mdepth_jax.errors import UserError
 
 
 class ImageFolder:
-    """Images with the pairs that are given for them; a `Source`.
+    """Images in a folder with their ordinal pairs; a `Source`.
 
     Args:
-        root: The folder that the paths of the images start from.
-        entries: The images and their pairs; by default every image below `root/images`, without pairs.
-        maps: The maps to read. A map that is missing for one image is missing in its example.
-        csv: The file that `entries` come from, a CSV or a list, for error messages.
+        root: Folder from which the paths of the images start.
+        entries: Images and their pairs; by default every image below `root/images`, without pairs.
+        maps: Maps to read. An example lacks a map that its image lacks.
+        csv: File of the entries, a CSV or a list, for error messages.
+
+    Attributes:
+        max_pairs: Largest number of pairs of an image.
 
     Raises:
-        UserError: No images, or none of the wanted maps.
+        UserError: If there are no images, or no image has a wanted map.
     """
 
     def __init__(
@@ -44,58 +46,58 @@ class ImageFolder:
         csv: Path | None = None,
     ):
         self.root, self.maps, self.csv = root, maps, csv
-        self.entries = _unlabelled(root) if entries is None else entries
+        self.entries = _list_images(root) if entries is None else entries
         self.max_pairs = max((len(entry.relation) for entry in self.entries), default=0)
-        self._fixed_sizes = {key: self._fixed_size(key) for key in MAP_FOLDERS if getattr(maps, key) is not None}
+        self._fixed_sizes = {key: self._find_fixed_size(key) for key in MAP_FOLDERS if getattr(maps, key) is not None}
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def __getitem__(self, index: int) -> Example:
         entry = self.entries[index]
-        raw, where = self.raw(index), self._where(entry)
-        example = decode(raw, where, self.maps)
+        raw, location = self.load_raw(index), self._location(entry)
+        example = decode_example(raw, location, self.maps)
         height, width = example["image"].shape[:2]
         if entry.size is not None and entry.size != (height, width):
             raise UserError(
-                f"{where}: {entry.path} is {width}x{height} but the CSV says {entry.size[1]}x{entry.size[0]};"
+                f"{location}: {entry.path} is {width}x{height} but the CSV says {entry.size[1]}x{entry.size[0]};"
                 " correct the line (width,height of the upright image) or replace the image"
             )
         for key, fixed_size in self._fixed_sizes.items():
             if key in example and example[key].shape != fixed_size:
-                _check_aspect(example[key].shape, (height, width), f"{where}: {map_path(self.root, entry, key)}")
+                _check_aspect(example[key].shape, (height, width), f"{location}: {map_path(self.root, entry, key)}")
         return example
 
     @property
     def name(self) -> str:
-        """What errors name: the file that the entries come from, or the folder."""
+        """Returns the file of the entries, or the folder, for error messages."""
         return str(self.csv or self.root)
 
     @property
     def map_keys(self) -> tuple[MapKey, ...]:
-        """The maps that are read."""
+        """Returns the keys of the maps that are read."""
         return tuple(self._fixed_sizes)
 
-    def checked(self, index: int) -> RawExample:
-        """The files of one example that can be read.
+    def load_checked(self, index: int) -> RawExample:
+        """Reads the files of one example and checks that they can be decoded.
 
         Raises:
-            UserError: As reading it.
+            UserError: If a file is missing or invalid.
         """
         self[index]
-        return self.raw(index)
+        return self.load_raw(index)
 
-    def raw(self, index: int) -> RawExample:
-        """The files of one example.
+    def load_raw(self, index: int) -> RawExample:
+        """Reads the files of one example.
 
         Raises:
-            UserError: The image is missing.
+            UserError: If the image is missing.
         """
         entry = self.entries[index]
         try:
             image = read_bytes(self.root / entry.path)
         except UserError as error:
-            raise UserError(f"{self._where(entry)}: {error}") from None
+            raise UserError(f"{self._location(entry)}: {error}") from None
         paths = {key: map_path(self.root, entry, key) for key in self._fixed_sizes}
         encoded = {key: read_bytes(path) for key, path in paths.items() if path.is_file()}
         return RawExample(
@@ -107,11 +109,11 @@ class ImageFolder:
             teacher_depth=encoded.get("teacher_depth", b""),
         )
 
-    def _where(self, entry: ImagePairs) -> str:
+    def _location(self, entry: ImagePairs) -> str:
         return f"{self.csv}:{entry.line}" if self.csv else str(self.root)
 
-    def _fixed_size(self, key: MapKey) -> tuple[int, ...] | None:
-        """The size that maps of a network with a fixed input share, whatever the aspect of the image."""
+    def _find_fixed_size(self, key: MapKey) -> tuple[int, ...] | None:
+        """Finds the size shared by the maps of a network with a fixed input, whatever the aspect of the image."""
         sample = list(itertools.islice(find_maps(self.root, self.entries, key), 5))
         if not sample:
             if not self.maps.needs(key):
@@ -125,33 +127,33 @@ class ImageFolder:
 
 
 class PairsFolder(ImageFolder):
-    """A folder of images with a CSV of pairs; a `Source`.
+    """Images named by a CSV of ordinal pairs; a `Source`.
 
     Args:
-        csv: The pairs, in the format of `mdepth_jax.data.pairs`.
-        root: The folder that the paths in the CSV start from; the CSV's own by default.
-        maps: The maps to read.
+        csv: CSV of pairs, in the format of `mdepth_jax.data.pairs`.
+        root: Folder from which the paths in the CSV start; the CSV's own by default.
+        maps: Maps to read.
 
     Raises:
-        UserError: A mistake in the CSV, or none of the wanted maps.
+        UserError: If the CSV is invalid, or no image has a wanted map.
     """
 
     def __init__(self, csv: Path, root: Path | None = None, *, maps: Maps = NO_MAPS):
         super().__init__(root or csv.parent, parse_pairs(csv), maps=maps, csv=csv)
 
 
-def _unlabelled(root: Path) -> list[ImagePairs]:
+def _list_images(root: Path) -> list[ImagePairs]:
     paths = sorted(path for path in (root / "images").rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise UserError(f"{root / 'images'}: holds no images; put the images there or give a CSV of pairs")
+        raise UserError(f"{root / 'images'}: holds no images; put the images there or choose a CSV of pairs")
     return [ImagePairs(path.relative_to(root).as_posix(), *NO_PAIRS, None, 0) for path in paths]
 
 
 def _check_aspect(map_size: tuple[int, ...], image_size: tuple[int, int], name: str) -> None:
-    """The map may be the image scaled by any factor and rounded to whole pixels."""
+    """Checks that a map is its image scaled by any factor, with sides rounded to whole pixels."""
     (map_height, map_width), (height, width) = map_size, image_size
     if abs(map_height * width - map_width * height) >= height + width:
         raise UserError(
             f"{name} is {map_width}x{map_height}, not the shape of its {width}x{height} image;"
-            " make it anew from this image"
+            " compute it again from this image"
         )

@@ -1,4 +1,4 @@
-"""Depth maps and teachers' maps beside the images of a data set."""
+"""Depth maps and teachers' maps next to the images of a data set."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,23 +12,24 @@ from mdepth_jax.data.pairs import ImagePairs
 from mdepth_jax.data.types import Example, MapKey, RawExample
 
 MAP_FOLDERS: dict[MapKey, str] = {"depth": "depth", "teacher_depth": "teacher"}
+"""Folder of each kind of map in the folder of a data set."""
 
-
-WITHOUT_MAPS: dict[MapKey, str] = {  # the way out where a set has none
-    "depth": "add the maps, or learn and score by pairs alone",
-    "teacher_depth": "add the maps, or train without them: --config.teacher.maps=False",
+WITHOUT_MAPS: dict[MapKey, str] = {
+    "depth": "add the maps, or train and evaluate on pairs alone",
+    "teacher_depth": "add the maps, or train without them: set `config.teacher.maps=False`",
 }
+"""Advice in error messages about a data set without maps of a kind."""
 
 
 @dataclass(frozen=True)
 class Maps:
-    """Which maps are read and what their codes mean.
+    """Selection of the maps that are read, and the units of their codes.
 
     Attributes:
-        depth: What one step of the code in `depth` is worth, 0.001 for millimetres read as metres; None: not
-            read.
-        teacher_depth: As `depth`, for the maps in `teacher`.
-        teacher_optional: Whether a set in which no image has a teacher's map will do.
+        depth: Depth that one step of a code in `depth` stands for, such as 0.001 for millimeters read as meters; None
+            if these maps are not read.
+        teacher_depth: The same for the maps in `teacher`.
+        teacher_optional: Whether a data set without any teacher's map is accepted.
     """
 
     depth: float | None = None
@@ -36,25 +37,25 @@ class Maps:
     teacher_optional: bool = False
 
     def needs(self, key: MapKey) -> bool:
-        """Tells whether a set without any such map is refused."""
+        """Returns whether a data set without any map of this kind is refused."""
         return getattr(self, key) is not None and not (key == "teacher_depth" and self.teacher_optional)
 
 
 NO_MAPS = Maps()
 
 
-def decode(raw: RawExample, where: str, maps: Maps) -> Example:
-    """Reads the images of an example.
+def decode_example(raw: RawExample, location: str, maps: Maps) -> Example:
+    """Decodes the image and the selected maps of an example.
 
     Args:
-        raw: The encoded example.
-        where: What an error names first, such as `pairs_train.csv:12`.
-        maps: The maps to read.
+        raw: Encoded example.
+        location: Start of error messages, such as `pairs_train.csv:12`.
+        maps: Maps to decode.
 
     Raises:
-        UserError: An image or a map is damaged.
+        UserError: If the image or a map is damaged.
     """
-    name = f"{where}: {raw['name']}"
+    name = f"{location}: {raw['name']}"
     example = Example(image=read_image(raw["image"], name), points=raw["points"], relation=raw["relation"])
     if raw["depth"] and maps.depth is not None:
         example["depth"] = _decode_map(raw["depth"], f"{name}: depth map", maps.depth)
@@ -69,12 +70,12 @@ def _decode_map(encoded: bytes, name: str, scale: float) -> Float32[np.ndarray, 
 
 
 def map_path(root: Path, entry: ImagePairs, key: MapKey) -> Path:
-    """Where the map of an image would lie: `images/a/b.jpg` has the teacher's map `teacher/a/b.png`."""
+    """Returns the path of an image's map, if it has one: `teacher/a/b.png` for `images/a/b.jpg`."""
     path = Path(entry.path)
     below = path.relative_to(path.parts[0]) if len(path.parts) > 1 else path
     return root / MAP_FOLDERS[key] / below.with_suffix(".png")
 
 
 def find_maps(root: Path, entries: Iterable[ImagePairs], key: MapKey) -> Iterator[Path]:
-    """The maps that exist, in the order of the images."""
+    """Yields the maps that exist, in the order of the images."""
     return filter(Path.is_file, (map_path(root, entry, key) for entry in entries))

@@ -1,4 +1,4 @@
-"""Finds out what a path holds and opens it."""
+"""Detection of the format of a data set, and its opening."""
 
 import json
 from pathlib import Path
@@ -12,29 +12,27 @@ from mdepth_jax.errors import UserError
 
 
 def open_source(path: Path, split: str | None = None, *, root: Path | None = None, maps: Maps = NO_MAPS) -> Source:
-    """Opens a data set, whatever form it has.
+    """Opens a data set in any format.
 
     Args:
-        path: A CSV of pairs, a folder with `pairs_<split>.csv`, `<split>.csv` or `<split>.txt` (a list of images
-            without pairs), a directory that `python -m mdepth_jax.prepare` wrote, or TFDS's `nyu_depth_v2`.
-        split: The split's name; not needed for a CSV. None for a folder: the images below `images`, without
-            pairs.
-        root: The folder that the paths in a CSV start from; the CSV's own by default.
-        maps: The maps to read.
+        path: Path of a CSV of pairs, of a folder with `pairs_<split>.csv`, `<split>.csv` or `<split>.txt` (a list of
+            images without pairs), of prepared records, or of TFDS's `nyu_depth_v2`.
+        split: Name of the split; not needed for a CSV. None opens the images below `path/images`, without pairs.
+        root: Folder from which the paths in a CSV start; the CSV's own by default.
+        maps: Maps to read.
 
     Raises:
-        UserError: There is no such data set or split, or it has a mistake.
+        UserError: If there is no such data set or split, or if it is invalid.
     """
     if path.is_file():
         return PairsFolder(path, root, maps=maps)
     if not path.is_dir():
         raise UserError(
-            f"{path}: no such file or folder; give a CSV of pairs or the folder of a data set"
-            " (of TFDS's own: `tfds build nyu_depth_v2 --file_format=array_record`)"
+            f"{path}: no such file or folder; choose a CSV of pairs or the folder of a data set"
+            " (TFDS's own is written by: tfds build nyu_depth_v2, with the flag file_format=array_record)"
         )
     prepared = prepared_directory(path)
-    if prepared:
-        # TFDS takes seconds to import.
+    if prepared:  # its classes are imported here because TFDS takes seconds to import
         if json.loads((prepared / "dataset_info.json").read_text())["name"] == "nyu_depth_v2":
             from mdepth_jax.data.sources.tfds_nyuv2 import TfdsNyuv2
 
@@ -49,14 +47,14 @@ def open_source(path: Path, split: str | None = None, *, root: Path | None = Non
             return PairsFolder(csv, root, maps=maps)
     file = path / f"{split}.txt"
     if file.is_file():
-        return ImageFolder(root or path, _listed(root or path, file), maps=maps, csv=file)
+        return ImageFolder(root or path, _read_list(root or path, file), maps=maps, csv=file)
     raise UserError(
         f"{path}: holds no pairs_{split}.csv, {split}.csv or {split}.txt; name the CSV itself or another split"
     )
 
 
 def find_splits(path: Path) -> list[str]:
-    """The names of the splits of prepared records; of a folder those that training asks for."""
+    """Returns the names of the splits of prepared records; for a folder, those that training reads by default."""
     prepared = prepared_directory(path)
     if not prepared:
         return ["train", "test"]
@@ -64,14 +62,14 @@ def find_splits(path: Path) -> list[str]:
 
 
 def prepared_directory(path: Path) -> Path | None:
-    """Where below `path` prepared records lie, None if there are none."""
+    """Returns the folder at or below `path` that holds prepared records, or None."""
     for pattern in ("dataset_info.json", "*/dataset_info.json", "*/*/dataset_info.json"):
         for found in sorted(path.glob(pattern)):
             return found.parent
     return None
 
 
-def _listed(root: Path, file: Path) -> list[ImagePairs]:
+def _read_list(root: Path, file: Path) -> list[ImagePairs]:
     paths, problems = scan_list(file, find_images(root / "images"))
     if problems:
         raise problems[0]

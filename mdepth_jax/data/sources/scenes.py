@@ -1,4 +1,4 @@
-"""The embedded data set: procedurally rendered scenes with exact depth, and pairs drawn as in DIW."""
+"""Embedded data set: procedurally rendered scenes with exact depth, and pairs drawn as in Depth in the Wild."""
 
 import numpy as np
 from jaxtyping import Float32, Int16
@@ -14,17 +14,20 @@ _SPLITS = ("train", "validation", "test")
 
 
 class Scenes:
-    """Rendered scenes: a `Source` whose examples are a pure function of (seed, split, index).
+    """Rendered scenes; a `Source` whose examples are a pure function of (seed, split, index).
 
-    Depth is exact, along the optical axis, in metres; the sky has `raycast.FAR`.
+    Depth is exact, along the optical axis, in meters; the sky has the depth `raycast.FAR`.
 
     Args:
         count: Number of scenes.
         height: Image height in pixels.
         width: Image width in pixels.
         split: "train", "validation" or "test"; their scenes differ.
-        seed: Another seed is another data set.
-        pairs_per_image: Labelled pairs per scene.
+        seed: Seed of the data set.
+        pairs_per_image: Number of labeled pairs of each scene.
+
+    Raises:
+        UserError: If there is no such split.
     """
 
     def __init__(
@@ -38,14 +41,14 @@ class Scenes:
         pairs_per_image: int = 1,
     ):
         if split not in _SPLITS:
-            raise UserError(f"split {split!r} of the scenes does not exist: take one of {', '.join(_SPLITS)}")
+            raise UserError(f"`split` {split!r}: the scenes have no such split; choose one of {', '.join(_SPLITS)}")
         self._count, self._height, self._width = count, height, width
         self._entropy = (seed, _SPLITS.index(split))
         self._pairs_per_image = pairs_per_image
 
     @property
     def max_pairs(self) -> int:
-        """The number of pairs of every example."""
+        """Returns the number of pairs of every example."""
         return self._pairs_per_image
 
     def __len__(self) -> int:
@@ -65,7 +68,7 @@ class Scenes:
 
 
 def _is_varied(depth: Float32[np.ndarray, "height width"], solid: Int16[np.ndarray, "height width"]) -> bool:
-    """Tells whether a picture shows enough: neither all close up, nor one wall, one thing or sky all over."""
+    """Returns whether a picture shows enough: not all close up, and not filled by one wall, one thing or the sky."""
     near, far = np.percentile(depth[::2, ::2], (5, 95))
     largest = np.bincount(solid.ravel() + 1).max() / solid.size
     return bool(near > 0.3 and far > 1.6 * near and largest < 0.7)

@@ -1,4 +1,4 @@
-"""The 48 thousand frames of NYU Depth V2 that TFDS itself publishes as `nyu_depth_v2`."""
+"""Frames of NYU Depth V2, 48 thousand, that TFDS itself publishes as `nyu_depth_v2`."""
 
 from pathlib import Path
 
@@ -13,15 +13,16 @@ from mdepth_jax.errors import UserError
 
 
 class TfdsNyuv2:
-    """A split of TFDS's own `nyu_depth_v2`; a `Source` without pairs.
+    """One split of TFDS's own `nyu_depth_v2`; a `Source` without pairs.
 
     Args:
-        directory: The folder that holds `dataset_info.json`.
-        split: "train" or "validation", or a part of it such as `train[:90%]`.
-        maps: If `maps.depth` is not None, depth is read, in metres whatever its value: TFDS holds no codes.
+        directory: Folder that holds `dataset_info.json`.
+        split: Name of the split, "train" or "validation", or a part of it such as `train[:90%]`.
+        maps: Maps to read. If `maps.depth` is not None, depth is read in meters whatever its value: TFDS stores no
+            codes.
 
     Raises:
-        UserError: There is no such split, it lacks random access, or a teacher's maps are wanted.
+        UserError: If there is no such split, if it lacks random access, or if a teacher's maps are wanted.
     """
 
     max_pairs = 0
@@ -31,7 +32,8 @@ class TfdsNyuv2:
         check_split(builder, split)
         if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
             raise UserError(
-                f"{directory}: has no random access; prepare it by `tfds build nyu_depth_v2 --file_format=array_record`"
+                f"{directory}: has no random access; write it again by: tfds build nyu_depth_v2, with the flag"
+                " file_format=array_record"
             )
         if maps.needs("teacher_depth"):
             raise UserError(f"{directory}: holds no teacher's maps; {WITHOUT_MAPS['teacher_depth']}")

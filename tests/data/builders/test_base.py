@@ -62,7 +62,7 @@ def test_records_equal_the_folder(folder, tmp_path):
 def test_records_name_what_is_missing(folder, tmp_path):
     prepare(Pairs(data_dir=tmp_path / "out", file_format="array_record"), folder)
     for part in ("train[:95", "train[:x%]"):
-        with pytest.raises(UserError, match=r"is no part of a split; write train\[:90%\]"):
+        with pytest.raises(UserError, match=r"is not a part of a split; write train\[:90%\]"):
             open_source(tmp_path / "out", part)
     with pytest.raises(UserError, match="no split 'val'; choose one of test, train"):
         open_source(tmp_path / "out", "val")
@@ -90,7 +90,7 @@ def test_skip_invalid(folder, tmp_path):
 
 def test_not_one_good_entry(folder, tmp_path):
     (folder / "images/5.jpg").write_bytes(b"")
-    with pytest.raises(UserError, match=r"test\.csv: not one good entry"):
+    with pytest.raises(UserError, match=r"test\.csv: has no valid entry"):
         prepare(Pairs(data_dir=tmp_path / "out", file_format="array_record", skip_invalid=True), folder)
 
 

@@ -71,13 +71,13 @@ def test_mistakes_reach_the_user(folder, tmp_path):
 def test_not_one_good_entry(folder, tmp_path):
     for number in range(COUNT - 20, COUNT):
         (folder / f"images/{number}.png").write_bytes(b"")
-    with pytest.raises(UserError, match="a split has not one good entry"):
+    with pytest.raises(UserError, match="a split has no valid entry"):
         prepare(folder, tmp_path / "out", "--beam_runner", "DirectRunner", "--skip_invalid")
 
 
 @needs_beam
 def test_unknown_runner(folder, tmp_path):
-    with pytest.raises(UserError, match="--beam_runner SlowRunner: Apache Beam has no such runner here"):
+    with pytest.raises(UserError, match="`beam_runner` SlowRunner: Apache Beam has no such runner here"):
         prepare(folder, tmp_path / "out", "--beam_runner", "SlowRunner")
     with pytest.raises(SystemExit):
         prepare(folder, tmp_path / "out", "--beam_options", "--streaming")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mdepth_jax.data.builders.frames import DepthFrames, Frame, PairDrawing, load_files
+from mdepth_jax.data.builders.frames import DepthFrames, Frame, FrameFiles, PairDrawing, load_frame
 from mdepth_jax.data.images import encode
 from mdepth_jax.data.listing import find_images, scan_list
 from mdepth_jax.errors import UserError
@@ -23,7 +23,7 @@ def changed(value):
 
 def test_a_good_frame_passes_as_it_is():
     for depth in (DEPTH, changed(0), (DEPTH * 100).astype(np.uint16), DEPTH.astype(np.uint8)):
-        raw = frames(depth).checked(0)
+        raw = frames(depth).load_checked(0)
         assert (raw["name"], raw["image"], raw["depth"]) == ("0.png", encode(IMAGE), encode(depth))
         assert raw["points"].shape == (0, 2, 2)
 
@@ -38,20 +38,20 @@ def test_a_good_frame_passes_as_it_is():
         (changed(-0.5), "negative values, down to -0.5"),
         (np.zeros_like(DEPTH), "0 everywhere"),
         (np.zeros((8, 12), np.uint16), "0 everywhere"),
-        (IMAGE, "must be a grey PNG"),
+        (IMAGE, "must be a gr.y PNG"),
     ],
 )
 def test_bad_depth_is_named_in_one_line(depth, reason):
     with pytest.raises(UserError, match=reason) as error:
-        frames(DEPTH, depth).checked(1)
+        frames(DEPTH, depth).load_checked(1)
     assert str(error.value).startswith("set: 1.png: depth map")
     assert "\n" not in str(error.value)
 
 
 def test_frames_of_another_size_than_published():
-    assert frames(DEPTH, size=(8, 12)).checked(0)
+    assert frames(DEPTH, size=(8, 12)).load_checked(0)
     with pytest.raises(UserError, match=r"set: 0\.png: is 12x8, not 640x480 as published"):
-        frames(DEPTH, size=(480, 640)).checked(0)
+        frames(DEPTH, size=(480, 640)).load_checked(0)
 
 
 def test_pairs_are_a_function_of_seed_and_name_and_stay_in_the_crop():
@@ -59,7 +59,7 @@ def test_pairs_are_a_function_of_seed_and_name_and_stay_in_the_crop():
     unknown[:, ::2] = 0
     crop = slice(2, 6), slice(1, 9)
     options = {"drawing": PairDrawing(20, 1.2), "crop": crop}
-    raws = [frames(DEPTH, unknown, **options).checked(number) for number in (0, 1)]
+    raws = [frames(DEPTH, unknown, **options).load_checked(number) for number in (0, 1)]
     for raw, depth in zip(raws, (DEPTH, unknown), strict=True):
         y, x = np.moveaxis(raw["points"], -1, 0)
         assert len(raw["relation"]) >= 10
@@ -71,9 +71,9 @@ def test_pairs_are_a_function_of_seed_and_name_and_stay_in_the_crop():
         assert (np.minimum(a, b) > 0).all()
         assert (np.maximum(a, b) > 1.2 * np.minimum(a, b)).all()
         np.testing.assert_array_equal(raw["relation"], np.sign(a - b))
-    again = frames(DEPTH, **options).checked(0)
+    again = frames(DEPTH, **options).load_checked(0)
     np.testing.assert_array_equal(again["points"], raws[0]["points"])
-    other = frames(DEPTH, drawing=PairDrawing(20, 1.2, seed=1), crop=crop).checked(0)
+    other = frames(DEPTH, drawing=PairDrawing(20, 1.2, seed=1), crop=crop).load_checked(0)
     assert other["points"].shape != raws[0]["points"].shape or (other["points"] != raws[0]["points"]).any()
 
 
@@ -105,7 +105,7 @@ def test_images_and_lists_of_them(images, tmp_path):
 
 def test_images_that_share_a_name(images):
     (images / "1.png").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"1\.png: shares its name with 1\.jpg"):
+    with pytest.raises(UserError, match=r"1\.png: shares its name and depth map with 1\.jpg"):
         find_images(images)
     with pytest.raises(UserError, match="holds no images"):
         find_images(images / "none")
@@ -113,4 +113,4 @@ def test_images_that_share_a_name(images):
 
 def test_files_that_are_missing(images, tmp_path):
     with pytest.raises(UserError, match=r"images/1\.jpg: has no depth map .*depth/1\.png"):
-        load_files((tmp_path, "images/1.jpg", tmp_path / "depth/1.png"))
+        load_frame(FrameFiles(tmp_path, "images/1.jpg", tmp_path / "depth/1.png"))

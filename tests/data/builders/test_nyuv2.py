@@ -109,7 +109,7 @@ def test_folder_of_frames(tmp_path, prepare):
     assert len(example["relation"]) == 10
     Image.new("RGB", (320, 240)).save(source / "images/0001.jpg")
     with pytest.raises(UserError, match=r"images/0001\.jpg: is 320x240, not 640x480 as published"):
-        Nyuv2(data_dir=tmp_path / "out").open_splits(source)["test"].checked(0)
+        Nyuv2(data_dir=tmp_path / "out").open_splits(source)["test"].load_checked(0)
 
 
 def test_the_crop_is_eigens():
@@ -153,7 +153,7 @@ def test_tfds_nyu_depth_v2(tmp_path, monkeypatch):
 
 def test_tfds_records_without_random_access(tmp_path, monkeypatch):
     root = write_tfds(tmp_path, monkeypatch, "tfrecord")
-    with pytest.raises(UserError, match="no random access; prepare it by `tfds build nyu_depth_v2"):
+    with pytest.raises(UserError, match="no random access; write it again by: tfds build nyu_depth_v2"):
         open_source(root, "train")
     with pytest.raises(UserError, match="tfds build nyu_depth_v2"):
         open_source(tmp_path / "nowhere", "train")

@@ -57,7 +57,7 @@ def damage(folder, kind):
         ("size", r"Imgs/1\.jpg: depth map is 30x20 but the image 31x20"),
         ("zero", r"RDs/1\.png: is 0 everywhere"),
         ("bits", r"RDs/1\.png: has codes above 255"),
-        ("extensions", r"Imgs/1\.png: shares its name with 1\.jpg"),
+        ("extensions", r"Imgs/1\.png: shares its name and depth map with 1\.jpg"),
         ("layout", r"redweb: holds no ReDWeb_V1/Imgs/ and ReDWeb_V1/RDs/; Ask the authors"),
     ],
 )

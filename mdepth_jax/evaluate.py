@@ -28,6 +28,7 @@ from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.run_directory import complete_config, config_of_weights
 from mdepth_jax.training.summary import describe_evaluation
+from mdepth_jax.training.terms import wanted_maps
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif args.model.suffix == ".tflite":
         raise UserError(f"{args.model}: an exported file does not know its held-out set; give --pairs FILE.csv")
     else:
-        source = loading.open_eval_source(config)
-    has_maps = bool(args.depth_scale) if args.pairs else loading.uses_depth(config)
+        source = loading.open_eval_source(config, wanted_maps(config))
+    has_maps = bool(args.depth_scale) if args.pairs else wanted_maps(config).depth
     if args.align != "none" and not has_maps:
         raise UserError(
             f"--align {args.align}: {args.model} is not judged by depth maps; give --pairs FILE.csv --depth_scale UNIT"

@@ -29,6 +29,7 @@ from mdepth_jax.training.checks import check_config
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import make_objective
 from mdepth_jax.training.teacher import open_teacher
+from mdepth_jax.training.terms import wanted_maps
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="File of the configuration, with :variant.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
                 f"stage {directory.name}, whose keys are --config.stages.{directory.name}.*: {error}"
             ) from error
     for run in list(runs.values())[1:]:
-        open_data(run)  # a mistake in a later stage shows before the first one has taken days
+        open_data(run, wanted_maps(run))  # a mistake in a later stage shows before the first one has taken days
     for directory, run in runs.items():
         if not train(run, directory):
             break
@@ -112,7 +113,7 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     Returns:
         The trainer, at its last checkpoint if there is one, and the size of the network in words.
     """
-    data, supervision = open_data(config)
+    data, supervision = open_data(config, wanted_maps(config))
     objective = make_objective(config, supervision)
     if config.model.start and not config.model.widths:  # a pruned network brings its own
         config.model.widths = load_weights(pathlib.Path(config.model.start)).config.widths
@@ -123,8 +124,9 @@ def prepare(config: ConfigDict, workdir: pathlib.Path) -> tuple[Trainer, str]:
     elif config.model.pretrained:
         load_pretrained(model, config.model.pretrained)
     network = summary.describe_network(model, config.data.height, config.data.width)
-    has_adversary = "holistic" in objective.terms
-    adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1)) if has_adversary else None
+    adversary = None
+    if objective.needs_discriminator:
+        adversary = Adversary(config.discriminator, rngs=nnx.Rngs(config.seed + 1))
     trainer = Trainer(config, workdir, model, objective, data, open_teacher(config), adversary, earlier)
     if hosts.is_first():
         environment.record(workdir)

@@ -109,8 +109,8 @@ def test_a_fixed_batch_is_learnt_in_fifty_steps(name, folder, tmp_path, monkeypa
     override(config, "optim", {"learning_rate": max(config.optim.learning_rate, RECIPES[name])})
     config.rebalance.order = "off"
 
-    def open_fixed_batch(config):
-        data, supervision = open_data(config)
+    def open_fixed_batch(config, wanted):
+        data, supervision = open_data(config, wanted)
         batch = next(data.train(0))
         return data._replace(train=lambda step: itertools.repeat(batch), steps_per_epoch=50), supervision
 
@@ -208,6 +208,6 @@ def test_unlabelled_images_join_for_the_pixelwise_term(folder, tmp_path):
 def test_cached_maps_have_no_features(folder, tmp_path):
     config = make_tiny("kd.py:pairs", folder)
     config.loss.terms = "ranking+pairwise"
-    with pytest.raises(UserError, match=r"needs a teacher with features.*--config\.teacher\.run=DIR"):
+    with pytest.raises(UserError, match=r"needs a teacher with features.*`config\.teacher\.run=DIR`"):
         train.prepare(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

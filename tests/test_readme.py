@@ -14,12 +14,10 @@ from PIL import Image
 
 import mdepth_jax
 from mdepth_jax import train
-from mdepth_jax.data.types import Supervision
 from mdepth_jax.errors import UserError
 from mdepth_jax.training import stages
 from mdepth_jax.training.checks import check_config
 from mdepth_jax.training.config import default, lookup, overlay
-from mdepth_jax.training.objective import resolve_terms
 from mdepth_jax.training.run_directory import bind_to_workdir
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -30,7 +28,6 @@ HEADERS = {
     for path in sorted(ROOT.glob("configs/*.py"))
 }
 COMMANDS = [path.stem for path in sorted(ROOT.glob("mdepth_jax/*.py")) if "    cli.run(main)\n" in path.read_text()]
-EVERYTHING = Supervision(pairs=True, depth=True, teacher_depth=True, teacher_features=True)
 FORBIDDEN = re.compile(
     r"\b(teach(es|ing)?|taught|proofs?|prove[sdn]?|stud(y|ies)|openings?|measurements?|tells?|told|read_apart|make_begin"
     r"|unfinished|beside|goes on|licences?|colours?|grey|behaviours?|neighbours?"
@@ -98,7 +95,6 @@ def understand(command, monkeypatch):
             config, workdir = train.parse(flags)
         for run in stages.runs(config, workdir).values():
             check_config(run)
-            resolve_terms(run.loss.terms, EVERYTHING)
         return
     name = f"{module}.__main__" if module == "mdepth_jax.models" else module
     parsed = importlib.import_module(name).parse(flags)

@@ -1,4 +1,4 @@
-"""From a configuration to the data of a run."""
+"""Opens the data of a run."""
 
 import bisect
 import dataclasses
@@ -16,14 +16,12 @@ from mdepth_jax.data.sources.folders import ImageFolder
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.data.sources.scenes import Scenes
-from mdepth_jax.data.types import Data, Example, Source, Supervision
+from mdepth_jax.data.types import Data, Example, Source, Supervision, WantedMaps
 from mdepth_jax.errors import UserError
-
-DEPTH_TERMS = ("dense", "l1", "mannequin")
 
 
 class Concatenation:
-    """Several sources, one after the other; a `Source`."""
+    """Source that concatenates several sources."""
 
     def __init__(self, *sources: Source):
         self.sources = sources
@@ -38,67 +36,90 @@ class Concatenation:
         return self.sources[number][index - self._ends[number] + len(self.sources[number])]
 
 
-def open_train_source(config: ConfigDict) -> Source:
-    """Opens the training set, with the maps that the configuration asks for.
+def open_train_source(config: ConfigDict, wanted: WantedMaps) -> Source:
+    """Opens the training set.
+
+    Args:
+        config: Whole configuration.
+        wanted: Maps to read.
 
     Raises:
-        UserError: As `sources.open_source`.
+        UserError: If the data set or its split is missing or damaged.
     """
     data = config.data
     if data.source == "scenes":
         return Scenes(data.count, data.height, data.width, seed=config.seed, pairs_per_image=data.pairs or 1)
-    labelled = _open_split(data, data.train, _maps(config))
+    maps = _make_maps(data, wanted)
+    labelled = _open_split(data, data.train, maps)
     if not data.unlabelled:
         return labelled
-    return Concatenation(labelled, ImageFolder(pathlib.Path(data.unlabelled), maps=_maps(config)))
+    return Concatenation(labelled, ImageFolder(pathlib.Path(data.unlabelled), maps=maps))
 
 
-def open_eval_source(config: ConfigDict) -> Source:
-    """Opens the held-out set. A teacher's maps are not needed there: they are only looked at.
+def open_eval_source(config: ConfigDict, wanted: WantedMaps) -> Source:
+    """Opens the held-out set; a teacher's maps are optional there, because they are only drawn.
+
+    Args:
+        config: Whole configuration.
+        wanted: Maps to read.
 
     Raises:
-        UserError: As `sources.open_source`.
+        UserError: If the data set or its split is missing or damaged.
     """
     data = config.data
     if data.source == "scenes":
         return Scenes(data.eval_count, data.height, data.width, split="test", pairs_per_image=data.eval_pairs)
-    return _open_split(data, data.eval, dataclasses.replace(_maps(config), teacher_optional=True))
+    return _open_split(data, data.eval, dataclasses.replace(_make_maps(data, wanted), teacher_optional=True))
 
 
-def open_data(config: ConfigDict) -> tuple[Data, Supervision]:
-    """Makes the batches of a run, this host's part of each, and tells what they teach.
+def open_data(config: ConfigDict, wanted: WantedMaps) -> tuple[Data, Supervision]:
+    """Opens both sets of a run.
+
+    Args:
+        config: Whole configuration.
+        wanted: Maps to read.
+
+    Returns:
+        This host's part of every batch, and the supervision that the data and the teacher provide.
 
     Raises:
-        UserError: As `sources.open_source` and the pipeline.
+        UserError: If a data set is missing or damaged, or cannot fill the batches.
     """
-    train, held_out = open_train_source(config), open_eval_source(config)
+    train, held_out = open_train_source(config, wanted), open_eval_source(config, wanted)
     if config.train.best_by == "whdr" and not held_out.max_pairs:
-        raise UserError("the held-out set has no ordinal pairs; choose weights by depth: --config.train.best_by=rmse")
+        raise UserError(
+            "the held-out set has no ordinal pairs; choose weights by depth: set `config.train.best_by=rmse`"
+        )
     supervision = Supervision(
         pairs=bool(train.max_pairs or config.data.sampled_pairs),
-        depth=uses_depth(config) or config.data.source == "scenes",
-        teacher_depth=config.teacher.maps or bool(config.teacher.run),
+        depth=wanted.depth or config.data.source == "scenes",
+        teacher_depth=wanted.teacher_depth or bool(config.teacher.run),
         teacher_features=bool(config.teacher.run),
     )
-    spec = batch_spec(config)
+    spec, held_out_spec = batch_spec(config, wanted), eval_spec(config, wanted)
     host = {"process_index": jax.process_index(), "process_count": jax.process_count()}
 
     def truths() -> Iterator[np.ndarray | None]:
         return pipeline.eval_truths(held_out, spec, CROPS[config.data.eval_crop], **host)
 
-    if uses_depth(config):
-        next(truths(), None)  # a map that does not fit its crop is found out before the training
+    if wanted.depth:
+        next(truths(), None)  # a map that does not fit its crop is found before the training
     data = Data(
         lambda step: pipeline.train_batches(train, spec, seed=config.seed, start_step=step, **host),
-        lambda: pipeline.eval_batches(held_out, eval_spec(config), **host),
+        lambda: pipeline.eval_batches(held_out, held_out_spec, **host),
         pipeline.steps_per_epoch(train, spec),
-        truths if uses_depth(config) else None,
+        truths if wanted.depth else None,
     )
     return data, supervision
 
 
-def batch_spec(config: ConfigDict) -> pipeline.BatchSpec:
-    """Reads the form of a batch from a configuration."""
+def batch_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:
+    """Returns the form of a training batch.
+
+    Args:
+        config: Whole configuration.
+        wanted: Maps to read.
+    """
     data = config.data
     return pipeline.BatchSpec(
         height=data.height,
@@ -111,21 +132,20 @@ def batch_spec(config: ConfigDict) -> pipeline.BatchSpec:
         crop=data.crop,
         flip=data.flip,
         jitter=data.jitter,
-        depth=uses_depth(config) or data.source == "scenes",
-        teacher_depth=config.teacher.maps,
+        depth=wanted.depth or data.source == "scenes",
+        teacher_depth=wanted.teacher_depth,
         log=data.log,
     )
 
 
-def eval_spec(config: ConfigDict) -> pipeline.BatchSpec:
-    """Reads the form of a batch of the held-out set: all pairs."""
-    return dataclasses.replace(batch_spec(config), pairs=None)
+def eval_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:
+    """Returns the form of a batch of the held-out set, with all pairs.
 
-
-def uses_depth(config: ConfigDict) -> bool:
-    """Tells whether a run learns from depth maps or is judged by them."""
-    learns = any(term in DEPTH_TERMS for term in config.loss.terms.split("+"))
-    return learns or config.train.best_by != "whdr"
+    Args:
+        config: Whole configuration.
+        wanted: Maps to read.
+    """
+    return dataclasses.replace(batch_spec(config, wanted), pairs=None)
 
 
 def _open_split(data: ConfigDict, split: str, maps: Maps) -> Source:
@@ -134,14 +154,14 @@ def _open_split(data: ConfigDict, split: str, maps: Maps) -> Source:
         return open_source(pathlib.Path(split), root=root, maps=maps)
     if root.is_file():
         raise UserError(
-            f"config.data.root={root}: a file is one set, training needs two; give the folder of the images, and the"
-            " files by --config.data.train=FILE.csv --config.data.eval=FILE.csv"
+            f"`config.data.root={root}`: a file is one set, training needs two; give the folder of the images, and the"
+            " files by `config.data.train=FILE.csv` and `config.data.eval=FILE.csv`"
         )
     return open_source(root, split, maps=maps)
 
 
-def _maps(config: ConfigDict) -> Maps:
+def _make_maps(data: ConfigDict, wanted: WantedMaps) -> Maps:
     return Maps(
-        depth=config.data.depth_scale if uses_depth(config) or config.data.sampled_pairs else None,
-        teacher_depth=config.data.map_scale if config.teacher.maps else None,
+        depth=data.depth_scale if wanted.depth or data.sampled_pairs else None,
+        teacher_depth=data.map_scale if wanted.teacher_depth else None,
     )

@@ -1,6 +1,7 @@
 """What a data source gives and what a batch holds."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, NotRequired, Protocol, TypedDict, get_args, runtime_checkable
 
 import numpy as np
@@ -106,3 +107,16 @@ class Supervision(NamedTuple):
     depth: bool = False
     teacher_depth: bool = False
     teacher_features: bool = False
+
+
+@dataclass(frozen=True)
+class WantedMaps:
+    """Maps that a run reads next to its images.
+
+    Attributes:
+        depth: Whether it learns from depth maps or is evaluated on them.
+        teacher_depth: Whether it learns from cached maps of a teacher.
+    """
+
+    depth: bool = False
+    teacher_depth: bool = False

@@ -11,6 +11,7 @@ from mdepth_jax.data import loading, rows
 from mdepth_jax.data.images import read_image, resize_image
 from mdepth_jax.data.listing import find_images
 from mdepth_jax.data.sources.scenes import Scenes
+from mdepth_jax.data.types import WantedMaps
 from mdepth_jax.errors import UserError
 
 Images = list[UInt8[np.ndarray, "height width 3"]]
@@ -35,9 +36,9 @@ def images_of_run(config: ConfigDict, height: int, width: int, count: int) -> Im
         UserError: The data of the run cannot be opened.
     """
     config = config.copy_and_resolve_references()
-    config.data.height, config.data.width, config.teacher.maps = height, width, False
-    source = loading.open_train_source(config)
-    spec = dataclasses.replace(loading.eval_spec(config), depth=False)
+    config.data.height, config.data.width = height, width
+    source = loading.open_train_source(config, WantedMaps())
+    spec = dataclasses.replace(loading.eval_spec(config, WantedMaps()), depth=False)
     return [rows.eval_row(source[place], spec, source.max_pairs)["image"] for place in _spread(len(source), count)]
 
 

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.data import loading, pipeline
 from mdepth_jax.data.crops import CROPS
-from mdepth_jax.data.types import Source
+from mdepth_jax.data.types import Source, WantedMaps
 from mdepth_jax.models import DepthNet
 from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.training.evaluation import Evaluation, evaluate
@@ -45,7 +45,8 @@ def measure(
     else:
         mesh = make_mesh()
         eval_step = _network_step(network, mesh)
-    spec = dataclasses.replace(loading.eval_spec(config), batch_size=mesh.size * -(-batch_size // mesh.size))
+    spec = loading.eval_spec(config, WantedMaps(depth=has_maps))
+    spec = dataclasses.replace(spec, batch_size=mesh.size * -(-batch_size // mesh.size))
     truths = pipeline.eval_truths(source, spec, CROPS[config.data.eval_crop]) if has_maps else None
     batches = pipeline.eval_batches(source, dataclasses.replace(spec, depth=False, teacher_depth=False))
     return evaluate(eval_step, batches, mesh, truths, log=config.data.log, align=align)

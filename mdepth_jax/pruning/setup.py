@@ -22,6 +22,7 @@ from mdepth_jax.training.config import differences, override
 from mdepth_jax.training.objective import make_objective
 from mdepth_jax.training.run_directory import config_of_weights
 from mdepth_jax.training.teacher import open_teacher
+from mdepth_jax.training.terms import parse_terms, wanted_maps
 
 
 def open_run(
@@ -72,12 +73,12 @@ def make_search(subject: Subject, workdir: pathlib.Path, flags: Mapping[str, str
         UserError: If the run's data will not do, or the directory is another search's.
     """
     config = subject.config.copy_and_resolve_references()
-    terms = config.loss.terms.split("+")
-    if "holistic" in terms:
-        print("The discriminator stays out of the search: its proposals are trained without the term 'holistic'")
-        config.loss.terms = "+".join(term for term in terms if term != "holistic")
+    terms = parse_terms(config.loss.terms)
+    if left_out := [term.name for term in terms if term.needs_discriminator]:
+        print(f"The discriminator stays out of the search: its proposals are trained without {', '.join(left_out)}")
+        config.loss.terms = "+".join(term.name for term in terms if term.name not in left_out)
         check_config(config)
-    data, supervision = open_data(config)
+    data, supervision = open_data(config, wanted_maps(config))
     objective = make_objective(config, supervision)
     teacher = open_teacher(config)
     bind_to_workdir(workdir, flags, config)

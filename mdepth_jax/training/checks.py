@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.training.config import lookup
+from mdepth_jax.training.terms import parse_terms
 
 CHOICES = {
     "data.source": ("scenes", "folder"),
@@ -60,10 +61,13 @@ def check_config(config: ConfigDict) -> None:
             f"config.optim.weight_decay is {config.optim.weight_decay}, but {config.optim.optimizer!r} has none; "
             "set config.optim.weight_decay=0.0"
         )
-    if "holistic" in config.loss.terms.split("+") and config.rebalance.order != "off":
-        raise UserError(
-            "config.loss.terms: 'holistic' can be negative, which rebalancing cannot weigh; "
-            "set config.rebalance.order=off"
-        )
-    if "mannequin" in config.loss.terms.split("+") and config.data.log != 1:
-        raise UserError("config.loss.terms: 'mannequin' compares logarithms of depth; set config.data.log=1.0")
+    for term in parse_terms(config.loss.terms):
+        if term.can_be_negative and config.rebalance.order != "off":
+            raise UserError(
+                f"`config.loss.terms`: {term.name!r} can be negative, and rebalancing cannot weigh it; "
+                "set `config.rebalance.order=off`"
+            )
+        if term.log not in (None, config.data.log):
+            raise UserError(
+                f"`config.loss.terms`: {term.name!r} compares logarithms of depth; set `config.data.log={term.log}`"
+            )

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import default_config
+from mdepth_jax.training.terms import TERMS
 
 
 def default() -> ConfigDict:
@@ -46,16 +47,7 @@ def default() -> ConfigDict:
             },
             "loss": {
                 "terms": "auto",  # e.g. "ranking+pixelwise"; "auto" is ranking and all that the teacher allows
-                "weights": {  # at the start; scaled to sum to one
-                    "ranking": 1.0,
-                    "improved_ranking": 1.0,
-                    "pixelwise": 1.0,
-                    "pairwise": 1.0,
-                    "holistic": 0.05,
-                    "dense": 1.0,
-                    "l1": 1.0,
-                    "mannequin": 1.0,
-                },
+                "weights": {term.name: term.weight for term in TERMS.values()},  # at the start; scaled to sum to one
                 "pool_scale": 0.5,  # of the pair-wise term
                 "drop_easy": 0.0,  # improved ranking: share of the unequal pairs, the easiest, that do not count
             },

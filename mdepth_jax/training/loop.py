@@ -236,7 +236,7 @@ class Trainer:
                 pairs=result.total,
                 depth_maps=result.maps,
                 step=self.step,
-                terms=tuple(self.terms),
+                terms=tuple(term.name for term in self.terms),
             )
             save_weights(self.workdir / "model.safetensors", model, self.config.model, header)
 

@@ -102,8 +102,8 @@ def make_train_step(
         def compute_losses(params: Any) -> tuple[Losses, Any]:
             model = nnx.merge(graph, params, state.batch_stats, copy=True)
             outputs = model(batch["image"])
-            judge = partial(adversary.generator_loss, state.adversary, batch["image"]) if adversary else None
-            values = objective(outputs, batch, judge)
+            generator_loss = partial(adversary.generator_loss, state.adversary, batch["image"]) if adversary else None
+            values = objective(outputs, batch, generator_loss)
             return values, (nnx.state(model, nnx.BatchStat), outputs.depth)
 
         values, (batch_stats, depth), gradient, extra = gradients_of(compute_losses, state.params, weights)

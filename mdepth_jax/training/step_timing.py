@@ -21,6 +21,7 @@ from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.optimizers import make_balancer, make_optimizer
 from mdepth_jax.training.state import create_state
 from mdepth_jax.training.step import make_mesh, make_train_step, replicate, shard_batch
+from mdepth_jax.training.terms import parse_terms
 
 Row = dict[str, Any]
 RECIPE = ("ranking", "pixelwise", "pairwise")
@@ -133,8 +134,8 @@ def training_step(
 ) -> Callable[[], dict[str, jax.Array]]:
     """Makes a function that does one whole training step, waits for it and gives its metrics."""
     mesh = make_mesh()
-    objective = Objective(tuple(config.loss.terms.split("+")), heads=config.model.heads)
-    adversary = Adversary(config.discriminator, rngs=nnx.Rngs(1)) if "holistic" in objective.terms else None
+    objective = Objective(parse_terms(config.loss.terms), heads=config.model.heads)
+    adversary = Adversary(config.discriminator, rngs=nnx.Rngs(1)) if objective.needs_discriminator else None
     weights = objective.initial_weights(config.loss.weights.to_dict())
     optimizer = make_optimizer(config, weights, optax.constant_schedule(1e-4), 1000)
     graph, state = create_state(model, optimizer, adversary)

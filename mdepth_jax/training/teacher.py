@@ -5,19 +5,26 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mdepth_jax.data.loading import uses_depth
 from mdepth_jax.models import load_teacher
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.training.step import make_mesh, replicate
+from mdepth_jax.training.terms import wanted_maps
 
 
 def open_teacher(config: ConfigDict) -> Callable[[Any], Prediction] | None:
-    """Puts the teacher of a configuration on all devices; None if it has none.
+    """Loads the teacher of a configuration on all devices.
+
+    Args:
+        config: Whole configuration.
+
+    Returns:
+        A function from a batch of images to depth and features; None without a teacher.
 
     Raises:
-        UserError: As `load_teacher`.
+        UserError: If the teacher's file is missing or damaged, or its depth does not fit the maps of the run.
     """
-    run, mesh = config.teacher.run, make_mesh()
-    has_maps = config.teacher.maps or uses_depth(config)
-    log = config.data.log if has_maps else None
-    return load_teacher(run, lambda tree: replicate(tree, mesh), log=log) if run else None
+    if not config.teacher.run:
+        return None
+    mesh, wanted = make_mesh(), wanted_maps(config)
+    log = config.data.log if wanted.teacher_depth or wanted.depth else None
+    return load_teacher(config.teacher.run, lambda tree: replicate(tree, mesh), log=log)

@@ -2,11 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdepth_jax.data.loading import Concatenation, batch_spec, open_data
+from mdepth_jax.data import loading
+from mdepth_jax.data.loading import Concatenation, batch_spec
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.data.sources.folders import ImageFolder, PairsFolder
+from mdepth_jax.data.types import WantedMaps
 from mdepth_jax.errors import UserError
 from mdepth_jax.training.config import overlay
+from mdepth_jax.training.terms import wanted_maps
 
 AUGMENTATION = {"scale": 1.5, "rotation": 5.0, "crop": "random", "flip": True, "jitter": 0.4, "sampled_pairs": 30}
 
@@ -33,8 +36,12 @@ def config(folder, **data):
     return overlay(data={"root": str(folder)} | size | data, loss={"terms": "ranking"})
 
 
+def open_data(config):
+    return loading.open_data(config, wanted_maps(config))
+
+
 def test_every_key_of_the_augmentation_reaches_the_batches(folder):
-    spec = batch_spec(config(folder, **AUGMENTATION))
+    spec = batch_spec(config(folder, **AUGMENTATION), WantedMaps())
     assert {key: getattr(spec, key) for key in AUGMENTATION} == AUGMENTATION
     data, _ = open_data(config(folder, **AUGMENTATION))
     batch = next(data.train(0))
@@ -66,7 +73,7 @@ def test_splits_may_be_files_elsewhere(folder, tmp_path_factory):
     }
     data, _ = open_data(config(folder, train=files["train"], eval=files["test"]))
     assert next(data.train(0))["valid"].all()
-    with pytest.raises(UserError, match=r"a file is one set, .* --config\.data\.train=FILE\.csv"):
+    with pytest.raises(UserError, match=r"a file is one set, .* `config\.data\.train=FILE\.csv`"):
         open_data(config(files["train"]))
 
 
@@ -78,7 +85,7 @@ def test_a_teacher_that_knows_the_training_images_alone(folder):
     (folder / "held_out.csv").write_text(
         (folder / "pairs_test.csv").read_text().split("images/1.png")[0].replace("0.png", "4.png")
     )
-    with pytest.raises(UserError, match=r"teacher: holds no map .*--config\.teacher\.maps=False"):
+    with pytest.raises(UserError, match=r"teacher: holds no map .*`config\.teacher\.maps=False`"):
         open_data(learning)
     for number in range(4):
         (folder / f"teacher/{number}.png").write_bytes((folder / f"depth/{number}.png").read_bytes())
@@ -91,7 +98,7 @@ def test_a_teacher_that_knows_the_training_images_alone(folder):
 def test_maps_that_do_not_fit_the_crop_are_found_out_before_training(folder):
     judged = config(folder, eval_crop="eigen")
     judged.train.best_by = "rmse"
-    with pytest.raises(UserError, match=r"is 60x40, the crop is for 640x480; .*--config\.data\.eval_crop=none"):
+    with pytest.raises(UserError, match=r"is 60x40, the crop is for 640x480; .*config\.data\.eval_crop=none"):
         open_data(judged)
 
 

@@ -16,6 +16,7 @@ from mdepth_jax.pruning.resources import make_resource
 from mdepth_jax.pruning.search import Search, Subject
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.terms import parse_terms
 from tests.models.test_depth_net import build_small
 from tests.training.batches import SIZE, random_batch
 
@@ -28,7 +29,7 @@ def make_search(workdir):
     data = Data(lambda start: (random_batch(step) for step in itertools.count(start)), lambda: [random_batch(1000)], 4)
     structure = find_structure(model, SIZE, SIZE)
     settings = Settings(TARGET, first_step=0.15, divisor=2, short_steps=2, learning_rate=1e-3)
-    resource, objective = make_resource("params", structure), Objective(("dense",), heads=0)
+    resource, objective = make_resource("params", structure), Objective(parse_terms("dense"), heads=0)
     subject = Subject(model, Header(), config, config, structure, resource, settings)
     return Search(subject, objective, data, None, workdir)
 

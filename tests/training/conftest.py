@@ -7,6 +7,7 @@ from mdepth_jax.data.types import Data
 from mdepth_jax.models import build_model
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.terms import parse_terms
 from tests.training.batches import SIZE, random_batch
 
 
@@ -39,7 +40,7 @@ def model(config):
 
 @pytest.fixture
 def objective():
-    return Objective(("ranking", "dense"), heads=2)
+    return Objective(parse_terms("ranking+dense"), heads=2)
 
 
 @pytest.fixture

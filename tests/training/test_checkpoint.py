@@ -13,6 +13,7 @@ from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.optimizers import make_optimizer, make_schedule
 from mdepth_jax.training.state import create_state
 from mdepth_jax.training.step import make_mesh, make_train_step, replicate, shard_batch
+from mdepth_jax.training.terms import parse_terms
 from tests.models.test_depth_net import build_small
 from tests.training.batches import random_batch
 
@@ -49,7 +50,7 @@ def test_keeps_the_latest_two(model, tmp_path):
 @pytest.fixture(scope="module")
 def training():
     """A network that compiles in a moment: gives its state on some devices, and takes a step there."""
-    objective = Objective(("ranking", "dense"), heads=0)
+    objective = Objective(parse_terms("ranking+dense"), heads=0)
     config = overlay(optim={"learning_rate": 1e-3})
     weights = objective.initial_weights(config.loss.weights.to_dict())
     optimizer = make_optimizer(config, weights, make_schedule(config.optim, 4, 2), 4)

@@ -3,19 +3,15 @@ import numpy as np
 import pytest
 
 from mdepth_jax import losses
-from mdepth_jax.data.loading import DEPTH_TERMS
 from mdepth_jax.data.types import Supervision
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthOutputs
 from mdepth_jax.training.config import overlay
-from mdepth_jax.training.objective import Objective, make_objective, make_terms, resolve_terms
+from mdepth_jax.training.objective import Objective, make_objective
+from mdepth_jax.training.terms import TermOptions, parse_terms
 from tests.training.batches import SIZE, random_batch
 
 EVERYTHING = Supervision(True, True, True, True)
-
-
-def test_data_are_opened_with_depth_for_the_terms_that_learn_from_it():
-    assert {name for name, term in make_terms().items() if term.supervision == "depth"} == set(DEPTH_TERMS)
 
 
 def outputs(heads=2):
@@ -36,41 +32,8 @@ def batch():
     }
 
 
-@pytest.mark.parametrize(
-    ("terms", "supervision", "expected"),
-    [
-        ("auto", Supervision(), ("ranking",)),
-        ("auto", Supervision(teacher_depth=True), ("ranking", "pixelwise")),
-        ("auto", EVERYTHING, ("ranking", "pixelwise", "pairwise")),
-        ("dense", EVERYTHING, ("dense",)),
-        ("pixelwise+ranking", EVERYTHING, ("pixelwise", "ranking")),
-    ],
-)
-def test_resolve_terms(terms, supervision, expected):
-    assert resolve_terms(terms, supervision) == expected
-
-
-@pytest.mark.parametrize(
-    ("terms", "message"),
-    [
-        ("rank", "'rank' is no term"),
-        ("ranking+pairwise", "'pairwise' needs a teacher with features"),
-        ("pixelwise", "'pixelwise' needs a teacher"),
-        ("dense", "'dense' needs depth maps"),
-    ],
-)
-def test_resolve_terms_refuses(terms, message):
-    with pytest.raises(UserError, match=message):
-        resolve_terms(terms, Supervision())
-
-
-def test_nothing_to_learn_from():
-    with pytest.raises(UserError, match="neither pairs nor a teacher"):
-        resolve_terms("auto", Supervision(pairs=False, depth=True))
-
-
 def test_terms_are_the_losses_of_equation_5():
-    objective = Objective(("ranking", "pixelwise", "pairwise"), heads=2)
+    objective = Objective(parse_terms("ranking+pixelwise+pairwise"), heads=2)
     out, data = outputs(), batch()
     result = objective(out, data)
     pairs = data["points"], data["relation"], data["valid"]
@@ -88,8 +51,8 @@ def test_terms_are_the_losses_of_equation_5():
 
 
 def test_without_fixed_intermediate_weights_every_prediction_is_a_term():
-    free = Objective(("ranking", "pixelwise", "pairwise"), heads=2, fixed_intermediate=False)
-    fixed = Objective(("ranking", "pixelwise", "pairwise"), heads=2)
+    free = Objective(parse_terms("ranking+pixelwise+pairwise"), heads=2, fixed_intermediate=False)
+    fixed = Objective(parse_terms("ranking+pixelwise+pairwise"), heads=2)
     out, data = outputs(), batch()
     single, together = free(out, data), fixed(out, data)
     names = [f"{term}_{index}" for term in ("ranking", "pixelwise") for index in range(3)] + ["pairwise"]
@@ -103,17 +66,17 @@ WEIGHTS = {"ranking": 1.0, "pixelwise": 1.0, "pairwise": 2.0, "dense": 1.0}
 
 
 def test_initial_weights_sum_to_one():
-    assert Objective(("ranking", "pixelwise"), heads=2).initial_weights(WEIGHTS) == {
+    assert Objective(parse_terms("ranking+pixelwise"), heads=2).initial_weights(WEIGHTS) == {
         "ranking": 0.5,
         "pixelwise": 0.5,
     }
-    spread = Objective(("ranking", "pairwise"), heads=1, fixed_intermediate=False).initial_weights(WEIGHTS)
+    spread = Objective(parse_terms("ranking+pairwise"), heads=1, fixed_intermediate=False).initial_weights(WEIGHTS)
     assert spread == pytest.approx({"ranking_0": 1 / 6, "ranking_1": 1 / 6, "pairwise": 2 / 3})
 
 
 def test_terms_without_any_weight():
     config = overlay(loss={"terms": "ranking+pixelwise", "weights": {"ranking": 0.0, "pixelwise": 0.0}})
-    with pytest.raises(UserError, match=r"config\.loss\.weights: those of ranking, pixelwise are 0"):
+    with pytest.raises(UserError, match=r"`config\.loss\.weights`: those of ranking, pixelwise are 0"):
         make_objective(config, EVERYTHING)
     config.loss.weights.ranking = 1.0
     weights = make_objective(config, EVERYTHING).initial_weights(config.loss.weights.to_dict())
@@ -121,7 +84,7 @@ def test_terms_without_any_weight():
 
 
 def test_unknown_depth_is_left_out():
-    objective = Objective(("dense",), heads=0)
+    objective = Objective(parse_terms("dense"), heads=0)
     out, data = outputs(heads=0), batch()
     known = np.isfinite(np.asarray(data["depth"]))
     error = (np.asarray(out.depth) - np.asarray(data["depth"]))[known]
@@ -129,7 +92,7 @@ def test_unknown_depth_is_left_out():
 
 
 def test_terms_on_depth_maps_and_the_improved_ranking():
-    objective = Objective(("improved_ranking", "l1", "mannequin"), heads=0, drop_easy=0.25)
+    objective = Objective(parse_terms("improved_ranking+l1+mannequin"), heads=0, options=TermOptions(drop_easy=0.25))
     out, data = outputs(heads=0), batch()
     result = objective(out, data)
     known = jnp.isfinite(data["depth"])
@@ -146,9 +109,9 @@ def test_terms_on_depth_maps_and_the_improved_ranking():
 
 
 def test_holistic_looks_at_the_final_prediction_alone():
-    objective = Objective(("pixelwise", "holistic"), heads=2, fixed_intermediate=False)
+    objective = Objective(parse_terms("pixelwise+holistic"), heads=2, fixed_intermediate=False)
     out, data = outputs(), batch()
-    result = objective(out, data, holistic=jnp.mean)
+    result = objective(out, data, jnp.mean)
     np.testing.assert_allclose(result["holistic"], np.mean(out.depth), rtol=1e-5)
     weights = objective.initial_weights({"pixelwise": 1.0, "holistic": 0.05})
     assert weights["holistic"] == pytest.approx(0.05 / 1.05)

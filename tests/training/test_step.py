@@ -18,6 +18,7 @@ from mdepth_jax.training.step import (
     separate_gradients,
     shard_batch,
 )
+from mdepth_jax.training.terms import parse_terms
 from tests.training.batches import SIZE, random_batch
 
 pytestmark = pytest.mark.usefixtures("optax_promotes")
@@ -110,7 +111,7 @@ def holistic_batch(seed):
 
 
 def test_holistic_term_trains_the_discriminator_beside_the_network(config, model):
-    objective = Objective(("pixelwise", "holistic"), heads=2)
+    objective = Objective(parse_terms("pixelwise+holistic"), heads=2)
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(1))
     weights = objective.initial_weights(config.loss.weights.to_dict())
     optimizer = make_optimizer(config, weights, make_schedule(config.optim, 4, 2), 4)

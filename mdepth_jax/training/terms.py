@@ -1,0 +1,185 @@
+"""The table of loss terms: what each one computes and what it asks of data, teacher, optimizer and configuration.
+
+A new term is one entry of `TERMS` and one function. Everything that depends on the terms of a run reads this table.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+from ml_collections import ConfigDict
+
+from mdepth_jax import losses
+from mdepth_jax.data.types import Supervision, WantedMaps
+from mdepth_jax.errors import UserError
+
+Scalar = Float[Array, ""]
+Depth = Float[Array, "batch height width 1"]
+Features = Float[Array, "batch feature_height feature_width channels"]
+Batch = Mapping[str, Any]
+Supervised = Literal["pairs", "depth", "teacher_depth", "teacher_features"]
+
+_REMEDIES: Mapping[Supervised, str] = {
+    "pairs": "ordinal pairs: a CSV of pairs, or depth maps and `config.data.sampled_pairs=N`",
+    "depth": "depth maps: a folder depth/ next to images/",
+    "teacher_depth": "a teacher: `config.teacher.maps=True` or `config.teacher.run=DIR`",
+    "teacher_features": "a teacher with features (cached maps have none): `config.teacher.run=DIR`",
+}
+
+
+@dataclass(frozen=True)
+class TermOptions:
+    """Keys of the group `loss` that the functions of the terms take.
+
+    Attributes:
+        pool_scale: Share of a side of the feature maps in one node of the pair-wise term.
+        drop_easy: Share of the unequal pairs, the easiest, that the improved ranking leaves out.
+    """
+
+    pool_scale: float = 0.5
+    drop_easy: float = 0.0
+
+
+@dataclass(frozen=True)
+class Term:
+    """A loss term; exactly one of `loss`, `feature_loss` and `needs_discriminator` is set.
+
+    Attributes:
+        name: Name in `config.loss.terms` and `config.loss.weights`.
+        supervision: Field of `Supervision` that it learns from.
+        loss: Function of one prediction, the batch and the options, applied to every prediction (Eq. 4).
+        feature_loss: Function of the network's features, the batch and the options.
+        needs_discriminator: Whether a discriminator judges the final prediction.
+        weight: Default of `config.loss.weights`.
+        has_unit: Whether it fixes the unit of the prediction to that of the depth maps.
+        can_be_negative: Whether its value can be negative; such a term cannot be rebalanced.
+        log: Value of `config.data.log` that it requires; None for any.
+        automatic: Whether `config.loss.terms=auto` includes it wherever there is its supervision.
+    """
+
+    name: str
+    supervision: Supervised
+    loss: Callable[[Depth, Batch, TermOptions], Scalar] | None = None
+    feature_loss: Callable[[Features, Batch, TermOptions], Scalar] | None = None
+    needs_discriminator: bool = False
+    weight: float = 1.0
+    has_unit: bool = False
+    can_be_negative: bool = False
+    log: float | None = None
+    automatic: bool = False
+
+    @property
+    def reads_depth_maps(self) -> bool:
+        """Whether it is dense: learns from the data set's own depth maps."""
+        return self.supervision == "depth"
+
+    @property
+    def remedy(self) -> str:
+        """What the term needs and how to provide it, for the error where that is missing."""
+        return _REMEDIES[self.supervision]
+
+
+def _ranking(depth: Depth, batch: Batch, options: TermOptions) -> Scalar:
+    return losses.ranking_loss(depth, *_pairs(batch))
+
+
+def _improved_ranking(depth: Depth, batch: Batch, options: TermOptions) -> Scalar:
+    return losses.improved_ranking_loss(depth, *_pairs(batch), drop_easy=options.drop_easy)
+
+
+def _pixelwise(depth: Depth, batch: Batch, options: TermOptions) -> Scalar:
+    return losses.rmse_loss(depth, *_known(batch["teacher_depth"]))
+
+
+def _pairwise(features: Features, batch: Batch, options: TermOptions) -> Scalar:
+    return losses.pairwise_loss(features, batch["teacher_features"], pool_scale=options.pool_scale)
+
+
+def _dense(depth: Depth, batch: Batch, options: TermOptions) -> Scalar:
+    return losses.rmse_loss(depth, *_known(batch["depth"]))
+
+
+def _l1(depth: Depth, batch: Batch, options: TermOptions) -> Scalar:
+    return losses.l1_loss(depth, *_known(batch["depth"]))
+
+
+def _mannequin(depth: Depth, batch: Batch, options: TermOptions) -> Scalar:
+    target, known = _known(batch["depth"])
+    return losses.mannequin_loss(depth, target, batch["image"].astype(jnp.float32) / 255, known)
+
+
+TERMS: Mapping[str, Term] = {
+    term.name: term
+    for term in (
+        Term("ranking", "pairs", _ranking, automatic=True),  # Eq. 2
+        Term("improved_ranking", "pairs", _improved_ranking),  # Eq. 3
+        Term("pixelwise", "teacher_depth", _pixelwise, automatic=True),  # Eq. 5, PI
+        Term("pairwise", "teacher_features", feature_loss=_pairwise, automatic=True),  # Eq. 5, PA
+        Term("holistic", "teacher_depth", needs_discriminator=True, weight=0.05, can_be_negative=True),  # Sec. 4.3.1
+        Term("dense", "depth", _dense, has_unit=True),
+        Term("l1", "depth", _l1, has_unit=True),
+        Term("mannequin", "depth", _mannequin, log=1.0),  # Eq. 1
+    )
+}
+
+
+def parse_terms(text: str) -> tuple[Term, ...]:
+    """Parses `config.loss.terms` without regard to the data.
+
+    Args:
+        text: Names of `TERMS` joined by "+", or "auto" for all that are automatic.
+
+    Raises:
+        UserError: If a name is not that of a term.
+    """
+    if text == "auto":
+        return tuple(term for term in TERMS.values() if term.automatic)
+    names = tuple(dict.fromkeys(text.split("+")))
+    for name in names:
+        if name not in TERMS:
+            raise UserError(f"`config.loss.terms`: {name!r} is not a term; choose from {', '.join(TERMS)}, joined by +")
+    return tuple(TERMS[name] for name in names)
+
+
+def resolve_terms(text: str, supervision: Supervision) -> tuple[Term, ...]:
+    """Parses `config.loss.terms` for the supervision that there is.
+
+    Args:
+        text: Names of `TERMS` joined by "+", or "auto" for the automatic ones whose supervision there is.
+        supervision: What the data and the teacher provide.
+
+    Raises:
+        UserError: If a name is not that of a term, or a term lacks its supervision.
+    """
+    terms = parse_terms(text)
+    if text == "auto":
+        terms = tuple(term for term in terms if getattr(supervision, term.supervision))
+        if not terms:
+            raise UserError("`config.loss.terms`: there are neither pairs nor a teacher; name a term, such as 'dense'")
+    for term in terms:
+        if not getattr(supervision, term.supervision):
+            raise UserError(f"`config.loss.terms`: {term.name!r} needs {term.remedy}")
+    return terms
+
+
+def wanted_maps(config: ConfigDict) -> WantedMaps:
+    """Returns the maps that a run reads next to its images.
+
+    Args:
+        config: Whole configuration.
+
+    Raises:
+        UserError: If `config.loss.terms` names a term that does not exist.
+    """
+    learns = any(term.reads_depth_maps for term in parse_terms(config.loss.terms))
+    return WantedMaps(depth=learns or config.train.best_by != "whdr", teacher_depth=config.teacher.maps)
+
+
+def _pairs(batch: Batch) -> tuple[Any, Any, Any]:
+    return batch["points"], batch["relation"], batch["valid"]
+
+
+def _known(target: Depth) -> tuple[Depth, Bool[Array, "batch height width 1"]]:
+    return target, jnp.isfinite(target)

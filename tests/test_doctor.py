@@ -3,7 +3,8 @@ import shutil
 
 import pytest
 
-from mdepth_jax import doctor, prepare
+from mdepth_jax import doctor
+from mdepth_jax.data.builders.scenes import write_scenes
 from mdepth_jax.errors import UserError
 
 
@@ -11,7 +12,7 @@ def test_packages(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: ["jax>=0.1", 'none; extra == "x"'])
     assert f"jax {importlib.metadata.version('jax')}" in doctor.check_packages()
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: ["jax<0.1", "no-such-package>=2"])
-    with pytest.raises(UserError, match=r"jax is .*, needed is jax<0\.1; no-such-package is missing"):
+    with pytest.raises(UserError, match=r"jax is .*, required is jax<0\.1; no-such-package is missing"):
         doctor.check_packages()
 
 
@@ -45,7 +46,7 @@ def test_disk(tmp_path, monkeypatch):
 
 
 def test_data(tmp_path):
-    prepare.main(["scenes", "--output", str(tmp_path / "scenes"), "--count", "2"])
+    write_scenes(tmp_path / "scenes", 2)
     (tmp_path / "scenes/README.txt").write_text("no list of images\n")
     assert doctor.check_data(tmp_path / "scenes").startswith("train 2 images, at most 1 pairs each; test 2 images")
     next((tmp_path / "scenes/images").glob("test*")).unlink()
@@ -54,7 +55,7 @@ def test_data(tmp_path):
 
 
 @pytest.mark.usefixtures("optax_promotes")
-def test_every_line_tells(tmp_path, monkeypatch, capsys):
+def test_every_check_passes(tmp_path, monkeypatch, capsys):
     """The real checks, but for the packages: the tests run uninstalled as well."""
     monkeypatch.setattr(doctor, "check_packages", lambda: "fine")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -66,15 +67,15 @@ def test_every_line_tells(tmp_path, monkeypatch, capsys):
     assert lines[-1] == "all is well"
 
 
-def test_what_is_wrong_is_told(capsys):
+def test_failed_checks_are_printed(capsys):
     def fail(error):
         raise error
 
-    assert not doctor.report("one", lambda: fail(UserError("broken; mend it")))
-    assert not doctor.report("two", lambda: fail(RuntimeError("no device")))
-    assert doctor.report("three", lambda: "fine")
+    assert not doctor.run_check("one", lambda: fail(UserError("broken; set `workdir`")))
+    assert not doctor.run_check("two", lambda: fail(RuntimeError("no device")))
+    assert doctor.run_check("three", lambda: "fine")
     assert capsys.readouterr().out == (
-        "WRONG  one: broken; mend it\nWRONG  two: RuntimeError: no device\nok     three: fine\n"
+        "WRONG  one: broken; set --workdir\nWRONG  two: RuntimeError: no device\nok     three: fine\n"
     )
 
 

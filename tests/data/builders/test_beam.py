@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mdepth_jax.data.builders.frames import PairDrawing
+from mdepth_jax.data.builders.write import write_records
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
-from mdepth_jax.prepare import main
 
 COUNT = 150
 INSTALLED = importlib.util.find_spec("apache_beam") is not None
@@ -17,7 +18,7 @@ needs_beam = pytest.mark.skipif(not INSTALLED, reason="the optional extra `beam`
 
 @pytest.fixture
 def folder(tmp_path):
-    """Images of which number and pairs tell their place, with depth."""
+    """Images whose color and pairs follow from their number, with depth."""
     source = tmp_path / "source"
     for kind in ("images", "depth"):
         (source / kind).mkdir(parents=True)
@@ -34,15 +35,11 @@ def folder(tmp_path):
     return source
 
 
-def prepare(source, output, *options, dataset="pairs"):
-    main([dataset, "--source", str(source), "--output", str(output), *options])
-
-
 @needs_beam
-@pytest.mark.parametrize(("dataset", "options"), [("pairs", ()), ("folder", ("--pairs_per_image", "2"))])
-def test_beam_writes_what_one_process_writes(folder, tmp_path, dataset, options):
-    prepare(folder, tmp_path / "alone", *options, dataset=dataset)
-    prepare(folder, tmp_path / "beam", *options, "--beam_runner", "DirectRunner", dataset=dataset)
+@pytest.mark.parametrize(("dataset", "drawing"), [("pairs", None), ("folder", PairDrawing(2))])
+def test_beam_writes_the_records_of_one_process(folder, tmp_path, dataset, drawing):
+    write_records(dataset, folder, tmp_path / "alone", drawing=drawing)
+    write_records(dataset, folder, tmp_path / "beam", drawing=drawing, beam_runner="DirectRunner")
     alone, beam = ({path.name for path in (tmp_path / name).iterdir()} for name in ("alone", "beam"))
     assert alone == beam
     for split, count in (("train", COUNT - 20), ("test", 20)):
@@ -59,9 +56,8 @@ def test_mistakes_reach_the_user(folder, tmp_path):
     for number in (100, 7):
         (folder / f"images/{number}.png").write_bytes(b"")
     with pytest.raises(UserError, match=r"pairs_train\.csv:16: images/7\.png: the file is empty"):
-        prepare(folder, tmp_path / "out", "--beam_runner", "DirectRunner")
-    assert not (tmp_path / "out").exists()
-    prepare(folder, tmp_path / "out", "--beam_runner", "DirectRunner", "--skip_invalid")
+        write_records("pairs", folder, tmp_path / "failed", beam_runner="DirectRunner")
+    write_records("pairs", folder, tmp_path / "out", beam_runner="DirectRunner", skip_invalid=True)
     assert len(open_source(tmp_path / "out", "train")) == COUNT - 22
     lines = (tmp_path / "out/invalid.txt").read_text().splitlines()
     assert [line.split(": ")[1] for line in lines] == ["images/7.png", "images/100.png"]
@@ -72,18 +68,16 @@ def test_not_one_good_entry(folder, tmp_path):
     for number in range(COUNT - 20, COUNT):
         (folder / f"images/{number}.png").write_bytes(b"")
     with pytest.raises(UserError, match="a split has no valid entry"):
-        prepare(folder, tmp_path / "out", "--beam_runner", "DirectRunner", "--skip_invalid")
+        write_records("pairs", folder, tmp_path / "out", beam_runner="DirectRunner", skip_invalid=True)
 
 
 @needs_beam
 def test_unknown_runner(folder, tmp_path):
     with pytest.raises(UserError, match="`beam_runner` SlowRunner: Apache Beam has no such runner here"):
-        prepare(folder, tmp_path / "out", "--beam_runner", "SlowRunner")
-    with pytest.raises(SystemExit):
-        prepare(folder, tmp_path / "out", "--beam_options", "--streaming")
+        write_records("pairs", folder, tmp_path / "out", beam_runner="SlowRunner")
 
 
 @pytest.mark.skipif(INSTALLED, reason="the optional extra `beam` is installed")
 def test_without_beam_the_extra_is_named(folder, tmp_path):
     with pytest.raises(UserError, match=r'pip install "mdepth_jax\[beam\]"'):
-        prepare(folder, tmp_path / "out", "--beam_runner", "DirectRunner")
+        write_records("pairs", folder, tmp_path / "out", beam_runner="DirectRunner")

@@ -1,4 +1,4 @@
-"""Losses between the features of a student and of a teacher."""
+"""Distillation losses between the features of a student and of a teacher."""
 
 import jax
 import jax.numpy as jnp
@@ -13,28 +13,43 @@ def pairwise_loss(
     *,
     pool_scale: float = 0.5,
 ) -> Float[Array, ""]:
-    """Compares the cosine similarities between all pairs of nodes (Sec. 3.2, L_pa; Liu et al. 2020).
+    """Computes the pair-wise distillation loss, which compares similarities within two feature maps.
 
-    Both maps are max-pooled to n nodes, with the same window (ceil mode). With a_ij the cosine similarity of
-    nodes i and j the loss is sum_ij (a_ij(teacher) - a_ij(student))^2 / n^2, averaged over the batch. As in
-    the original code the gradient takes the norm of a feature as a constant and none flows to the teacher.
+    It is L_pa of the paper (Sec. 3.3, Eq. 5; Liu et al. 2020). Both maps are max-pooled to n nodes with the same
+    window (ceil mode). With `f_i` the feature of node i and `a_ij = <f_i, f_j> / (|f_i| |f_j|)` the cosine similarity
+    of nodes i and j,
 
-    No array is larger than the two maps together, whatever n.
+        loss = (1 / n^2) sum_ij (a_ij(teacher) - a_ij(student))^2
+
+    averaged over the batch. As in the original code the gradient takes the norms |f_i| as constants, and no gradient
+    flows to the teacher. No array is larger than the two maps together, whatever n.
 
     Args:
         student: Features of the student.
         teacher: Features of the teacher; the number of channels may differ from the student's.
-        pool_scale: Window and stride of the pooling as a fraction of the teacher's map, rounded down to
-            pixels; 0 for no pooling.
+        pool_scale: Window and stride of the pooling as a fraction of the teacher's map, rounded down to pixels; 0 for
+            no pooling.
 
     Returns:
         The loss in at least float32, 0 to 4.
 
     Raises:
         ValueError: If `pool_scale` is outside [0, 1], or the pooled maps differ in size.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from mdepth_jax.losses import pairwise_loss
+        >>> teacher = jnp.float32([[1, 0], [0, 1]]).reshape(1, 1, 2, 2)  # two nodes, at right angles
+        >>> student = jnp.ones((1, 1, 2, 3))  # two nodes, alike
+        >>> print(f"{pairwise_loss(student, teacher):.2f}")
+        0.50
+
+    References:
+        Liu et al., "Structured Knowledge Distillation for Dense Prediction", TPAMI 2020. Code:
+        irfanICMLL/structure_knowledge_distillation, `utils/criterion.py`, `CriterionPairWiseforWholeFeatAfterPool`.
     """
     if not 0 <= pool_scale <= 1:
-        raise ValueError(f"pool_scale must be in the range [0, 1], got {pool_scale}")
+        raise ValueError(f"`pool_scale` must be in the range [0, 1], got {pool_scale}")
     window = tuple(max(1, int(size * pool_scale)) for size in teacher.shape[1:3])
     student, teacher = _max_pool(student, window), _max_pool(lax.stop_gradient(teacher), window)
     if student.shape[:3] != teacher.shape[:3]:
@@ -69,7 +84,7 @@ def _unit_nodes(
 def _direct_distance(
     student: Float[Array, "batch nodes channels"], teacher: Float[Array, "batch nodes teacher_channels"]
 ) -> Float[Array, " batch"]:
-    """Mean squared difference of the two matrices of similarities, in O(n^2 C)."""
+    """Computes the mean squared difference of the two matrices of similarities, in O(n^2 C)."""
     return jnp.mean(jnp.square(_products(student) - _products(teacher)), axis=(1, 2))
 
 
@@ -80,7 +95,7 @@ def _products(nodes: Float[Array, "batch nodes channels"]) -> Float[Array, "batc
 def _gram_distance(
     student: Float[Array, "batch nodes channels"], teacher: Float[Array, "batch nodes teacher_channels"]
 ) -> Float[Array, " batch"]:
-    """As `_direct_distance`, in O(n C^2): |SS' - TT'|^2 = |S'S|^2 + |T'T|^2 - 2 |S'T|^2.
+    """Computes the same as `_direct_distance` in O(n C^2): |SS' - TT'|^2 = |S'S|^2 + |T'T|^2 - 2 |S'T|^2.
 
     This cancels badly where all nodes are alike, so the mean nodes s and t are split off first.
     With P and Q the nodes less these, |SS' - TT'|^2 = n^2 (|s|^2 - |t|^2)^2 + 2n |Ps - Qt|^2 + |PP' - QQ'|^2.
@@ -97,7 +112,7 @@ def _gram_distance(
 def _split_mean(
     nodes: Float[Array, "batch nodes channels"],
 ) -> tuple[Float[Array, " batch"], Float[Array, "batch nodes"], Float[Array, "batch nodes channels"]]:
-    """Squared length of the mean node; the other nodes less the mean, as products with it and in full."""
+    """Returns the squared length of the mean node, and the nodes less the mean: their products with it, and all."""
     mean = jnp.mean(nodes, axis=1, keepdims=True)
     rest = nodes - mean
     return jnp.sum(jnp.square(mean), axis=(1, 2)), jnp.sum(rest * mean, axis=2), rest

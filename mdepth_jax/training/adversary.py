@@ -1,6 +1,6 @@
 """The discriminator of holistic distillation: told the student's depth from the teacher's, it trains beside them.
 
-Source: Sec. 3.3 and 4.3 of the paper; Liu et al. 2020, whose hinge loss and spectral normalisation are taken.
+Source: Sec. 3.3 and 4.3.1 of the paper; Liu et al. 2020, whose hinge loss and spectral normalisation are taken.
 """
 
 from typing import Any, NamedTuple

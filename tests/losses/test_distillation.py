@@ -132,7 +132,7 @@ def test_bfloat16_features_give_a_float32_loss():
 
 @pytest.mark.parametrize("pool_scale", [-0.1, 1.5])
 def test_rejects_a_scale_out_of_range(pool_scale):
-    with pytest.raises(ValueError, match="pool_scale must be in the range"):
+    with pytest.raises(ValueError, match="`pool_scale` must be in the range"):
         pairwise_loss(*map(jnp.asarray, random_features()), pool_scale=pool_scale)
 
 

@@ -185,7 +185,7 @@ def test_bfloat16_prediction_gives_a_float32_loss():
 
 def test_rejects_another_order():
     prediction, _, _, image = map(jnp.asarray, random_maps())
-    with pytest.raises(ValueError, match="order must be 1 or 2, got 3"):
+    with pytest.raises(ValueError, match="`order` must be 1 or 2, got 3"):
         multiscale_smoothness_loss(prediction, image, order=3)
 
 

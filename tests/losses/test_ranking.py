@@ -183,7 +183,7 @@ def test_improved_without_a_valid_pair_gives_zero():
 
 @pytest.mark.parametrize("drop_easy", [-0.1, 1.0])
 def test_improved_rejects_a_share_out_of_range(drop_easy):
-    with pytest.raises(ValueError, match="drop_easy must be in the range"):
+    with pytest.raises(ValueError, match="`drop_easy` must be in the range"):
         improved_ranking_loss(*map(jnp.asarray, random_batch()), drop_easy=drop_easy)
 
 

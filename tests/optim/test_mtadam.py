@@ -158,7 +158,7 @@ def test_state_keeps_its_types():
     [
         ({"losses": ()}, "at least one"),
         ({"losses": ("a", "a")}, "different names"),
-        ({"b1": 1.0}, "b1, b2 and b3 must be in the range"),
+        ({"b1": 1.0}, "`b1`, `b2` and `b3` must be in the range"),
         ({"b3": -0.1}, "got 0.9, 0.999 and -0.1"),
         ({"ranks": {"b": 1.0}}, r"must name the losses \['a'\], got \['b'\]"),
     ],
@@ -175,5 +175,5 @@ def test_rejects_missing_or_other_gradients():
         transform.update(params, state, params)
     with pytest.raises(ValueError, match=r"must name \['a'\], got \['b'\]"):
         transform.update(params, state, params, loss_gradients={"b": params})
-    with pytest.raises(ValueError, match="weight_decay needs the params"):
+    with pytest.raises(ValueError, match="`weight_decay` needs the `params`"):
         transform.update(params, state, loss_gradients={"a": params})

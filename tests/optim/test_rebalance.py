@@ -80,7 +80,7 @@ def test_schedules_end_where_the_training_ends():
     assert [float(hard_to_easy(3)(epoch)) for epoch in range(5)] == [-3, 0, 3, 3, 3]
     assert [float(easy_to_hard(2)(epoch)) for epoch in range(3)] == [3, -3, -3]
     assert hard_to_easy(1)(0) == -3
-    with pytest.raises(ValueError, match="epochs must be positive, got 0"):
+    with pytest.raises(ValueError, match="`epochs` must be positive, got 0"):
         hard_to_easy(0)
 
 
@@ -193,7 +193,7 @@ def test_rejects_missing_or_other_losses():
     state = transform.init(None)
     with pytest.raises(TypeError, match=r"missing .* argument: 'losses'"):
         transform.update(None, state)
-    with pytest.raises(ValueError, match=r"losses must name \['a', 'b'\], got \['a', 'c'\]"):
+    with pytest.raises(ValueError, match=r"`losses` must name \['a', 'b'\], got \['a', 'c'\]"):
         transform.update(None, state, losses={"a": 1.0, "c": 1.0})
 
 

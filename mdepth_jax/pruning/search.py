@@ -32,7 +32,7 @@ from mdepth_jax.training.evaluation import evaluate
 from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import append, read_lines, rewrite
 from mdepth_jax.training.objective import Objective
-from mdepth_jax.training.optimizers import make_optimizer
+from mdepth_jax.training.optimizers import OPTIMIZERS, make_optimizer
 from mdepth_jax.training.provenance import describe_output
 from mdepth_jax.training.state import TrainState, create_state
 from mdepth_jax.training.step import make_eval_step, make_train_step, make_training_mesh, replicate, teach
@@ -93,7 +93,7 @@ class Search:
         rate = optax.constant_schedule(settings.learning_rate)
         optimizer = make_optimizer(steady, weights, rate, data.steps_per_epoch)
         self.graph, state = create_state(model, optimizer)
-        per_loss = config.optim.optimizer == "mtadam"
+        per_loss = OPTIMIZERS[config.optim.optimizer].takes_loss_gradients
         self.train_step = make_train_step(self.graph, optimizer, objective, gradient_per_loss=per_loss)
         self.eval_step = make_eval_step(self.graph)
         self.begin = make_begin(optimizer)

@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.training.config import lookup
+from mdepth_jax.training.optimizers import OPTIMIZERS
 from mdepth_jax.training.terms import parse_terms
 
 CHOICES = {
@@ -54,12 +55,16 @@ def check_config(config: ConfigDict) -> None:
         raise UserError("config.data.root is empty; name the folder of your data: --config.data.root=DIR")
     if config.data.source == "scenes" and min(config.data.count, config.data.eval_count) <= 0:
         raise UserError("config.data.count and config.data.eval_count say how many scenes; both must be positive")
-    if config.optim.optimizer == "mtadam" and config.rebalance.order != "off":
-        raise UserError("config.optim.optimizer is 'mtadam', which balances the losses; set config.rebalance.order=off")
-    if config.optim.weight_decay and config.optim.optimizer != "sgd":
+    name = config.optim.optimizer
+    optimizer = OPTIMIZERS[name]
+    if optimizer.balances_losses and config.rebalance.order != "off":
         raise UserError(
-            f"config.optim.weight_decay is {config.optim.weight_decay}, but {config.optim.optimizer!r} has none; "
-            "set config.optim.weight_decay=0.0"
+            f"`config.optim.optimizer` is {name!r}, which balances the losses; set `config.rebalance.order=off`"
+        )
+    if config.optim.weight_decay and not optimizer.has_weight_decay:
+        raise UserError(
+            f"`config.optim.weight_decay` is {config.optim.weight_decay}, but {name!r} has none; "
+            "set `config.optim.weight_decay=0.0`"
         )
     for term in parse_terms(config.loss.terms):
         if term.can_be_negative and config.rebalance.order != "off":

@@ -27,7 +27,7 @@ from mdepth_jax.training.evaluation import Evaluation, evaluate
 from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import Logbook
 from mdepth_jax.training.objective import Objective
-from mdepth_jax.training.optimizers import make_optimizer, make_schedule
+from mdepth_jax.training.optimizers import OPTIMIZERS, make_optimizer, make_schedule
 from mdepth_jax.training.provenance import describe_output
 from mdepth_jax.training.run_directory import bind_to_workdir
 from mdepth_jax.training.state import create_state
@@ -108,9 +108,8 @@ class Trainer:
         self.checkpoints = Checkpoints(workdir)
         self.state = self.checkpoints.restore(state) or state
         self.step = int(self.state.step)
-        self.train_step = make_train_step(
-            self.graph, optimizer, objective, adversary, gradient_per_loss=config.optim.optimizer == "mtadam"
-        )
+        per_loss = OPTIMIZERS[config.optim.optimizer].takes_loss_gradients
+        self.train_step = make_train_step(self.graph, optimizer, objective, adversary, gradient_per_loss=per_loss)
         self.eval_step = make_eval_step(self.graph)
         self.book = Logbook(workdir, self.step, self.total_steps, writes=hosts.is_first())
         self.evaluation: Evaluation | None = None

@@ -18,7 +18,7 @@ from mdepth_jax.models.layers import Conv, DepthwiseConv
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.objective import Objective
-from mdepth_jax.training.optimizers import make_balancer, make_optimizer
+from mdepth_jax.training.optimizers import OPTIMIZERS, make_balancer, make_optimizer
 from mdepth_jax.training.state import create_state
 from mdepth_jax.training.step import make_mesh, make_train_step, replicate, shard_batch
 from mdepth_jax.training.terms import parse_terms
@@ -139,7 +139,7 @@ def training_step(
     weights = objective.initial_weights(config.loss.weights.to_dict())
     optimizer = make_optimizer(config, weights, optax.constant_schedule(1e-4), 1000)
     graph, state = create_state(model, optimizer, adversary)
-    per_loss = config.optim.optimizer == "mtadam"
+    per_loss = OPTIMIZERS[config.optim.optimizer].takes_loss_gradients
     step = make_train_step(graph, optimizer, objective, adversary, gradient_per_loss=per_loss)
     current = [replicate(state, mesh)]
     arrays = shard_batch(batch, mesh)

@@ -98,10 +98,10 @@ def test_diw_is_the_paper_verbatim():
 
 def test_mtadam_balances_alone_and_mannequin_compares_logarithms():
     config = overlay(data={"root": "somewhere"}, optim={"optimizer": "mtadam"})
-    with pytest.raises(UserError, match=r"set config\.rebalance\.order=off"):
+    with pytest.raises(UserError, match=r"set `config\.rebalance\.order=off`"):
         check_config(config)
     config = overlay(data={"root": "somewhere"}, loss={"terms": "mannequin"})
-    with pytest.raises(UserError, match=r"set config\.data\.log=1\.0"):
+    with pytest.raises(UserError, match=r"set `config\.data\.log=1\.0`"):
         check_config(config)
 
 
@@ -113,9 +113,9 @@ def test_mtadam_balances_alone_and_mannequin_compares_logarithms():
         ("data.sampled_pairs", -1, "config.data.sampled_pairs is -1"),
         ("loss.drop_easy", 2.0, "config.loss.drop_easy is 2.0"),
         ("loss.drop_easy", 1.0, "config.loss.drop_easy is 1.0, which leaves no pair"),
-        ("optim.weight_decay", 1e-4, "config.optim.weight_decay is 0.0001, but 'adam' has none"),
+        ("optim.weight_decay", 1e-4, "`config.optim.weight_decay` is 0.0001, but 'adam' has none"),
         ("loss.weights.l1", -1.0, "config.loss.weights: a weight is negative"),
-        ("loss.terms", "pixelwise+holistic", "set config.rebalance.order=off"),
+        ("loss.terms", "pixelwise+holistic", "set `config.rebalance.order=off`"),
     ],
 )
 def test_values_out_of_range(key, value, message):

@@ -97,14 +97,6 @@ def test_row_baseline_of_the_evaluation(config, model):
     assert float(result["row_wrong"]) == pytest.approx(wrong)
 
 
-def test_schedules(config):
-    halved = make_schedule(config.optim, 10, 5)
-    assert [float(halved(step)) for step in (0, 9, 10, 25, 49)] == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4, 6.25e-5])
-    config.optim.schedule, config.optim.warmup_epochs = "cosine", 1.0
-    cosine = make_schedule(config.optim, 10, 5)
-    assert [float(cosine(step)) for step in (0, 5, 10, 30, 50)] == pytest.approx([0, 5e-4, 1e-3, 5e-4, 0], abs=1e-9)
-
-
 def holistic_batch(seed):
     rng = np.random.default_rng(seed)
     return random_batch(seed) | {"teacher_depth": rng.normal(size=(4, SIZE, SIZE, 1)).astype(np.float32)}
@@ -144,16 +136,3 @@ def test_separate_gradients_are_those_of_each_loss():
 
 def same(left, right):
     return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))
-
-
-def test_sgd_decays_weights_before_the_momentum(config):
-    config.optim.optimizer, config.optim.momentum, config.optim.weight_decay = "sgd", 0.9, 0.1
-    optimizer = make_optimizer(config, {"l1": 1.0}, optax.constant_schedule(0.5), 4)
-    params = {"w": jnp.float32(2.0)}
-    state, velocity, expected = optimizer.init(params), 0.0, 2.0
-    for gradient in (1.0, -3.0):
-        updates, state = optimizer.update({"w": jnp.float32(gradient)}, state, params, losses={"l1": jnp.float32(1)})
-        params = optax.apply_updates(params, updates)
-        velocity = 0.9 * velocity + gradient + 0.1 * expected
-        expected -= 0.5 * velocity
-        np.testing.assert_allclose(params["w"], expected, rtol=1e-6)

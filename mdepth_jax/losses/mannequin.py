@@ -18,7 +18,7 @@ _EPSILON = 1e-6  # The original's: added to every number of pixels that it divid
 def scale_invariant_loss(prediction: Map, target: Map, valid: Mask | None = None) -> Float[Array, ""]:
     """Computes the scale-invariant mean squared error of log depth, averaged over images (Eq. 1, L_mse).
 
-    With `R = prediction - target`, the error in log depth, the loss of an image with n valid pixels is the variance of R,
+    With `R = prediction - target` the loss of an image with n valid pixels is the variance of this error in log depth,
 
         loss = (1 / n) sum R^2 - ((1 / n) sum R)^2
 

@@ -196,7 +196,7 @@ def test_stages_run_in_order_and_go_on_where_they_were_stopped(tmp_path):
         (["--config.train.epoch=2"], "epoch"),
         (["--config.train.epochs=two"], "epochs=two"),
         (["--config.data.batch_size=0"], "config.data.batch_size is 0"),
-        (["--config.data.batch_size=64"], "batch_size 64 is larger than the data set of 16 images"),
+        (["--config.data.batch_size=64"], "a batch of 64 is larger than the data set of 16 images"),
         (["--config.loss.terms=rank"], "config.loss.terms"),
         (["--config.teacher.run=nowhere"], "nowhere does not exist"),
         (["--config.model.pretrained=nowhere.npz"], "nowhere.npz"),

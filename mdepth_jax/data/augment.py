@@ -1,8 +1,9 @@
 """Augmentation of training examples: pure functions of the example and a random generator.
 
-Off by default: the DIW networks are trained on images that are only resized. The paper (section 4.1) trains on NYUv2
-with `scale`, `rotation`, `jitter`, `flip` and `crop="center"` (the code of FastDepth, which it follows there: 1.5, 5
-degrees and 0.4); on the Mannequin Challenge with `rotation`, `flip` and `crop="random"`; on ReDWeb with `jitter` too.
+Off by default: the networks for Depth in the Wild are trained on images that are only resized. The paper (Section
+4.1) trains on NYUv2 with `scale`, `rotation`, `jitter`, `flip` and `crop="center"` (with 1.5, 5 degrees and 0.4 in the
+code of FastDepth, which it follows there); on the Mannequin Challenge with `rotation`, `flip` and `crop="random"`; on
+ReDWeb with `jitter` too.
 """
 
 from typing import Literal, NamedTuple
@@ -12,18 +13,18 @@ from jaxtyping import Bool, Float64, Int32, UInt8
 
 from mdepth_jax.data.types import Example
 
-Crop = Literal["none", "center", "random"]
+CropMode = Literal["none", "center", "random"]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class View(NamedTuple):
-    """The part of an image that the network sees, as one affine map.
+    """Part of an image that the network sees, as one affine map.
 
     Attributes:
-        matrix: From (x, y, 1) in the network's input, whose pixel i covers i to i + 1, to (x, y) in the image, from 0
-            to 1 over its width and height.
-        zoom: How many times larger things look than without augmentation.
+        matrix: Map from (x, y, 1) in the network's input, whose pixel i covers i to i + 1, to (x, y) in the image,
+            from 0 to 1 over its width and height.
+        zoom: Factor by which things look larger than without augmentation.
     """
 
     matrix: Float64[np.ndarray, "2 3"]
@@ -37,18 +38,18 @@ def draw_view(
     *,
     scale: float = 1.0,
     rotation: float = 0.0,
-    crop: Crop = "none",
+    crop: CropMode = "none",
 ) -> View:
-    """Draws scale, rotation and crop, composed so that the image is resampled once.
+    """Draws scale, rotation and crop, composed into one map so that the image is resampled once.
 
     Args:
         image_size: (height, width) of the image.
         net_size: (height, width) of the network's input.
-        rng: Source of all randomness.
-        scale: The image is enlarged by a factor uniform in [1, scale] before the crop.
-        rotation: Largest angle in degrees, to either side, about the middle of the crop.
+        rng: Random generator.
+        scale: Upper limit of the factor, uniform in [1, scale], by which the image is enlarged before the crop.
+        rotation: Largest angle in degrees, in either direction, about the middle of the crop.
         crop: "none" stretches the image to the network's input; the others keep its aspect and cut out the largest
-            part of the network's aspect, from the middle or from anywhere.
+            part of the network's aspect, from the middle ("center") or from anywhere ("random").
     """
     image, net = np.array(image_size[::-1], float), np.array(net_size[::-1], float)
     zoom = rng.uniform(1, scale)
@@ -61,10 +62,14 @@ def draw_view(
 def middle_view(
     image_size: tuple[int, int], net_size: tuple[int, int]
 ) -> tuple[View, Int32[np.ndarray, "2"], Int32[np.ndarray, "2"]]:
-    """The crop "center" in whole pixels, for evaluation.
+    """Computes the crop "center" in whole pixels, for evaluation.
+
+    Args:
+        image_size: (height, width) of the image.
+        net_size: (height, width) of the network's input.
 
     Returns:
-        The view, the 0-based pixel (y, x) of the image where it starts, and its (height, width) in the image.
+        The view, its first pixel (y, x) in the image, 0-based, and its (height, width) in the image.
     """
     image, net = np.array(image_size), np.array(net_size)
     seen = np.maximum(np.round(net * np.min(image / net)), 1).astype(np.int32)
@@ -76,7 +81,7 @@ def middle_view(
 def _view_matrix(
     middle: np.ndarray, seen: np.ndarray, angle: float, image: np.ndarray, net: np.ndarray
 ) -> Float64[np.ndarray, "2 3"]:
-    """All as (x, y); `seen` is the size of the part of the image around `middle`, before it is turned."""
+    """Computes the map of a view; all arguments as (x, y), `seen` is the size of the view before it is turned."""
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn * (seen / net)
     return np.column_stack([linear, middle - linear @ (net / 2)]) / image[:, np.newaxis]
@@ -85,16 +90,16 @@ def _view_matrix(
 def move_points(
     points: Int32[np.ndarray, "pairs 2 2"], view: View, image_size: tuple[int, int], net_size: tuple[int, int]
 ) -> tuple[Int32[np.ndarray, "pairs 2 2"], Bool[np.ndarray, "pairs"]]:
-    """Moves pairs from pixels of the image to the pixels of the network's input that show their centres.
+    """Maps pairs from pixels of the image to the pixels of the network's input that show their centers.
 
     Args:
         points: 0-based pixels of the image, as (A or B, y or x).
-        view: What the network sees.
+        view: Part of the image that the network sees.
         image_size: (height, width) of the image.
         net_size: (height, width) of the network's input.
 
     Returns:
-        0-based pixels of the network's input, and whether it shows both points of a pair.
+        0-based pixels of the network's input, and for each pair whether both points are inside.
     """
     fraction = (points[..., ::-1] + 0.5) / np.array(image_size[::-1])
     seen = (fraction - view.matrix[:, 2]) @ np.linalg.inv(view.matrix[:, :2]).T
@@ -104,7 +109,7 @@ def move_points(
 
 
 def flip(example: Example, rng: np.random.Generator) -> Example:
-    """Mirrors an example left to right, every second time: a point follows its pixel."""
+    """Mirrors an example left to right with probability 1/2; points follow their pixels."""
     if rng.random() < 0.5:
         return example
     mirrored = example.copy()
@@ -122,12 +127,12 @@ def jitter(
     """Changes brightness, contrast and saturation, in this order.
 
     Args:
-        image: RGB, 0 to 255.
-        rng: Draws the three factors.
-        strength: Each factor is uniform in [1 - strength, 1 + strength].
+        image: RGB image, 0 to 255.
+        rng: Random generator of the three factors.
+        strength: Half of the width of their range [1 - strength, 1 + strength].
     """
     brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3).astype(np.float32)
-    colour = image.astype(np.float32) * brightness
-    colour = np.mean(colour @ _LUMA) * (1 - contrast) + colour * contrast
-    colour = (colour @ _LUMA)[..., np.newaxis] * (1 - saturation) + colour * saturation
-    return np.clip(np.round(colour), 0, 255).astype(np.uint8)
+    color = image.astype(np.float32) * brightness
+    color = np.mean(color @ _LUMA) * (1 - contrast) + color * contrast
+    color = (color @ _LUMA)[..., np.newaxis] * (1 - saturation) + color * saturation
+    return np.clip(np.round(color), 0, 255).astype(np.uint8)

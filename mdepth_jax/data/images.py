@@ -1,4 +1,4 @@
-"""Reading and resizing of images and maps: the one place where files become pixels."""
+"""Reading, writing and resizing of images and depth maps."""
 
 import io
 import struct
@@ -24,10 +24,10 @@ _REPLACE = "replace the file or remove its entry"
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file.
+    """Reads a binary file.
 
     Raises:
-        UserError: The file is missing or cannot be read.
+        UserError: If the file is missing or cannot be read.
     """
     try:
         return path.read_bytes()
@@ -37,12 +37,12 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {_REPLACE}") from None
 
 
-def _open(source: bytes | Path, name: str) -> Image.Image:
-    encoded = read_bytes(source) if isinstance(source, Path) else source
-    if not encoded:
+def _open(encoded: bytes | Path, name: str) -> Image.Image:
+    content = read_bytes(encoded) if isinstance(encoded, Path) else encoded
+    if not content:
         raise UserError(f"{name}: the file is empty; {_REPLACE}")
     try:
-        image = Image.open(io.BytesIO(encoded))
+        image = Image.open(io.BytesIO(content))
     except Image.UnidentifiedImageError:
         raise UserError(f"{name}: not an image; {_REPLACE}") from None
     except _DECODING_ERRORS as error:
@@ -66,39 +66,43 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     return image.convert("RGB")
 
 
-def read_image(source: bytes | Path, name: str | None = None) -> UInt8[np.ndarray, "height width 3"]:
-    """An image as RGB, 0 to 255, upright.
+def read_image(encoded: bytes | Path, name: str | None = None) -> UInt8[np.ndarray, "height width 3"]:
+    """Decodes an image as RGB, 0 to 255, upright.
 
-    Grey, palette and CMYK become RGB, 16-bit grey is scaled to 8 bits, transparency is laid over white, the
-    EXIF rotation is applied, and of an animation the first frame is taken.
+    Gray, palette and CMYK become RGB, 16-bit gray is scaled to 8 bits, transparency is composited over white, the
+    EXIF rotation is applied, and an animation is reduced to its first frame.
 
     Args:
-        source: The encoded image, or the path of its file.
-        name: What an error calls the image; the path by default.
+        encoded: Encoded image, or the path of its file.
+        name: Name of the image in error messages; the path by default.
 
     Raises:
-        UserError: A missing, empty, truncated or non-image file.
+        UserError: If the file is missing, empty, truncated or not an image.
     """
-    name = name or str(source)
-    image = _open(source, name)
+    name = name or str(encoded)
+    image = _open(encoded, name)
     return np.array(_to_rgb(ImageOps.exif_transpose(image), name))
 
 
-def read_map(source: bytes | Path, name: str | None = None) -> Float32[np.ndarray, "height width"]:
-    """The code values of a grey map of 8 or 16 bits or in floating point, such as a depth map in millimetres.
+def read_map(encoded: bytes | Path, name: str | None = None) -> Float32[np.ndarray, "height width"]:
+    """Decodes the values of a gray image of 8 or 16 bits or in floating point, such as a depth map in millimeters.
+
+    Args:
+        encoded: Encoded map, or the path of its file.
+        name: Name of the map in error messages; the path by default.
 
     Raises:
-        UserError: A missing, empty, truncated or non-image file, or one that is not grey.
+        UserError: If the file is missing, empty, truncated, not an image or not gray.
     """
-    name = name or str(source)
-    image = _open(source, name)
+    name = name or str(encoded)
+    image = _open(encoded, name)
     if image.mode not in ("L", "F") and not image.mode.startswith("I"):
-        raise UserError(f"{name}: a map must be a grey PNG of 8 or 16 bits, this one is {image.mode}; save it as such")
+        raise UserError(f"{name}: a map must be a gray PNG of 8 or 16 bits, this one is {image.mode}; save it as such")
     return np.array(image, np.float32)
 
 
 def encode(array: UInt8[np.ndarray, "height width 3"] | Shaped[np.ndarray, "height width"]) -> bytes:
-    """Writes an image or a map without loss: as PNG, or in floating point as TIFF."""
+    """Encodes an image or a map without loss: as PNG, or as TIFF if it is in floating point."""
     buffer = io.BytesIO()
     if array.dtype == np.float32:
         Image.fromarray(array).save(buffer, "tiff", compression="tiff_adobe_deflate")
@@ -110,14 +114,14 @@ def encode(array: UInt8[np.ndarray, "height width 3"] | Shaped[np.ndarray, "heig
 def resize_image(
     image: UInt8[np.ndarray, "old_height old_width 3"], height: int, width: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Bilinear with half-pixel centres; anti-aliased where it shrinks."""
+    """Resizes an image, bilinear with half-pixel centers; anti-aliased when it shrinks."""
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def resize_map(
     values: Float32[np.ndarray, "old_height old_width"], height: int, width: int
 ) -> Float32[np.ndarray, "height width"]:
-    """As `resize_image`, over the known values; NaN where less than half of the weight is known."""
+    """Resizes a map like `resize_image`, over its known values; NaN if less than half of the weight is known."""
 
     def resize(plane: np.ndarray) -> np.ndarray:
         return np.array(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
@@ -130,13 +134,13 @@ def resize_map(
 def warp_image(
     image: UInt8[np.ndarray, "old_height old_width 3"], matrix: Float64[np.ndarray, "2 3"], height: int, width: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """What an affine map sees of an image: bilinear, anti-aliased where it shrinks, black outside.
+    """Resamples an image by an affine map: bilinear, anti-aliased when it shrinks, black outside.
 
     Args:
-        image: RGB, 0 to 255.
-        matrix: From (x, y, 1) in the result, whose pixel i covers i to i + 1, to (x, y) in the image, from 0 to 1.
-        height: Of the result.
-        width: Of the result.
+        image: RGB image, 0 to 255.
+        matrix: Map from (x, y, 1) in the result, whose pixel i covers i to i + 1, to (x, y) in the image, from 0 to 1.
+        height: Height of the result.
+        width: Width of the result.
     """
     return np.array(_warp(Image.fromarray(image), matrix, height, width))
 
@@ -144,7 +148,7 @@ def warp_image(
 def warp_map(
     values: Float32[np.ndarray, "old_height old_width"], matrix: Float64[np.ndarray, "2 3"], height: int, width: int
 ) -> Float32[np.ndarray, "height width"]:
-    """As `warp_image`, over the known values; NaN outside and where less than half of the weight is known."""
+    """Resamples a map like `warp_image`, over its known values; NaN outside and if less than half is known."""
     return _over_known(values, lambda plane: np.array(_warp(Image.fromarray(plane), matrix, height, width)))
 
 
@@ -164,7 +168,7 @@ def _warp(picture: Image.Image, matrix: Float64[np.ndarray, "2 3"], height: int,
         start, stop = pixels[:, 2], pixels @ (width, height, 1)
         box = np.clip([start, stop], 0, size).ravel().tolist()
         return picture.resize((width, height), Image.Resampling.BILINEAR, box=box)
-    # Image.transform reads four neighbours: what it would skip over is averaged before.
+    # Image.transform reads four neighbors; averaging first keeps it from skipping pixels.
     stride = np.hypot(pixels[:, 0], pixels[:, 1])
     small = np.ceil(size / np.maximum(stride, 1)).astype(int)
     shrunk = picture.resize(small.tolist(), Image.Resampling.BILINEAR)

@@ -1,13 +1,12 @@
 """Ordinal pairs: in the file format of Depth in the Wild (Chen et al. 2016), and drawn from depth maps.
 
-Two lines per pair, the path of the image and the labels:
+The file has two lines per pair, the path of the image and the labels:
 
     images/0002.jpg
     464,131,420,512,<,640,480
 
-The labels are `yA,xA,yB,xB,relation,width,height`: whole pixels from 1, y before x; `>` where A is farther
-than B, `<` where it is nearer, `=` where both are equally far. An image with several pairs occurs several
-times.
+The labels are `yA,xA,yB,xB,relation,width,height`: pixels from 1, y before x; `>` if A is farther than B, `<` if it is
+nearer, `=` if both are equally far. An image with several pairs occurs several times.
 """
 
 import posixpath
@@ -29,14 +28,14 @@ _FIELDS = "yA,xA,yB,xB,relation,width,height"
 
 
 class ImagePairs(NamedTuple):
-    """The pairs of one image.
+    """Ordinal pairs of one image.
 
     Attributes:
-        path: Of the image, relative to the data set's folder.
+        path: Path of the image relative to the data set's folder.
         points: 0-based pixels, as (A or B, y or x).
-        relation: +1 where A is farther, -1 where A is nearer, 0 where both are equal.
-        size: (height, width) of the upright image; None if the file does not say.
-        line: Of the image's first labels in the file, from 1; 0 if there is no file.
+        relation: +1 if A is farther, -1 if A is nearer, 0 if both are equally far.
+        size: (height, width) of the upright image; None if unknown.
+        line: Line of the image's first labels in the file, from 1; 0 if there is no file.
     """
 
     path: str
@@ -53,7 +52,7 @@ class _Labels(NamedTuple):
 
 
 def _parse_labels(text: str) -> _Labels:
-    """One line of labels; raises ValueError with what is wrong and the way out."""
+    """Parses a line of labels; raises ValueError with an explanation if it is invalid."""
     fields = [field.strip() for field in text.split(",")]
     if len(fields) != 7:
         raise ValueError(f"expected the 7 fields {_FIELDS} but found {text!r}; is a line missing?")
@@ -61,7 +60,7 @@ def _parse_labels(text: str) -> _Labels:
     try:
         ya, xa, yb, xb, width, height = map(int, fields)
     except ValueError:
-        raise ValueError(f"{_FIELDS} must be whole numbers beside the relation, not {text!r}") from None
+        raise ValueError(f"{_FIELDS} must be integers except for the relation, not {text!r}") from None
     if relation not in RELATIONS:
         raise ValueError(f"the relation must be one of < > =, not {relation!r}")
     for y, x in ((ya, xa), (yb, xb)):
@@ -87,18 +86,20 @@ def _check_same_size(labels: _Labels, entries: Sequence[tuple[int, _Labels]]) ->
 
 
 def scan_pairs(csv: Path) -> tuple[list[ImagePairs], list[UserError]]:
-    """All good entries of a file, and what is wrong with the others.
+    """Reads the valid entries of a file, and the errors of the others.
 
-    The entries are grouped by image in the order of first appearance. After a missing line the reading falls
-    into step again. Empty lines are skipped.
+    Empty lines are skipped. After a missing line, reading resumes with the next entry.
+
+    Returns:
+        The images with their pairs, in the order of first appearance, and an error for each invalid entry.
 
     Raises:
-        UserError: The file is missing or is no text.
+        UserError: If the file is missing or is not text.
     """
     try:
         text = read_bytes(csv).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UserError(f"{csv}: not a text file; give a CSV of pairs") from None
+        raise UserError(f"{csv}: not a text file; choose a CSV of pairs") from None
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     images: dict[str, list[tuple[int, _Labels]]] = {}
     problems = []
@@ -132,10 +133,10 @@ def _group(path: str, entries: Sequence[tuple[int, _Labels]]) -> ImagePairs:
 
 
 def parse_pairs(csv: Path) -> list[ImagePairs]:
-    """The entries of a file, grouped by image in the order of first appearance.
+    """Reads a file in which all entries are valid, see `scan_pairs`.
 
     Raises:
-        UserError: The first mistake, as `file:line: what is wrong; the way out`.
+        UserError: If an entry is invalid; the message starts with `file:line`.
     """
     images, problems = scan_pairs(csv)
     if problems:
@@ -144,7 +145,7 @@ def parse_pairs(csv: Path) -> list[ImagePairs]:
 
 
 def write_pairs(csv: Path, images: Iterable[ImagePairs]) -> None:
-    """Writes a file that `parse_pairs` reads; every image must have a size, else ValueError."""
+    """Writes a file that `parse_pairs` reads; raises ValueError if an image has no size."""
     symbols = {sign: symbol for symbol, sign in RELATIONS.items()}
     with atomic_path(csv) as temporary, temporary.open("w", encoding="utf-8") as file:
         for image in images:
@@ -158,19 +159,19 @@ def write_pairs(csv: Path, images: Iterable[ImagePairs]) -> None:
 def draw_pairs(
     depth: Float[np.ndarray, "height width"], rng: np.random.Generator, count: int, min_ratio: float = 1.1
 ) -> tuple[Int32[np.ndarray, "pairs 2 2"], Int32[np.ndarray, "pairs"]]:
-    """Draws pairs of points as DIW does: half symmetric about the vertical centre line, half free.
+    """Draws pairs of points as in Depth in the Wild: half symmetric about the vertical center line, half free.
 
-    Source: Chen et al. 2016, "Single-Image Depth Perception in the Wild", section 3.
+    Reference: Chen et al. 2016, "Single-Image Depth Perception in the Wild", Section 3.
 
     Args:
-        depth: Positive depth, NaN where unknown: no point falls there.
-        rng: Source of all randomness.
-        count: Number of pairs; of an odd number, a coin decides the half of the last one.
-        min_ratio: The depths of a pair differ by more than this ratio.
+        depth: Positive depth, NaN where unknown; unknown pixels are not drawn.
+        rng: Random generator.
+        count: Number of pairs; if it is odd, the last pair belongs to either half at random.
+        min_ratio: Ratio by which the depths of a pair differ at least.
 
     Returns:
-        points (A or B, y or x) and relation, +1 where A is farther, -1 where B is. Where no candidate of a
-        pair qualifies, as in a flat image, the pair is missing.
+        0-based points (A or B, y or x), and relations: +1 if A is farther, -1 if B is. A pair for which no candidate
+        qualifies, as in a flat image, is left out.
     """
     height, width = depth.shape
     points = rng.integers((height, width), size=(_CANDIDATES, count, 2, 2), dtype=np.int32)
@@ -188,10 +189,10 @@ def draw_pairs(
 def net_coordinates(
     points: Int32[np.ndarray, "*pairs 2"], image_size: tuple[int, int], net_size: tuple[int, int]
 ) -> Int32[np.ndarray, "*pairs 2"]:
-    """Moves points from pixels of the image to pixels of the network's input.
+    """Maps points from pixels of the image to pixels of the network's input.
 
-    In 1-based pixels v of the image: floor(v / size * net_size), at least 1; then minus 1. This is the rule
-    of the original `DataLoader_DIW.lua` without its nudge of two points that fall on one pixel.
+    In 1-based pixels v of the image: floor(v / size * net_size), at least 1; then minus 1. This is the rule of the
+    original `DataLoader_DIW.lua`, except that two points that fall on one pixel are not moved apart.
 
     Args:
         points: 0-based pixels (y, x) of the image.
@@ -208,34 +209,34 @@ def net_coordinates(
 def ratio_relation(
     depth_a: Float[np.ndarray, "*pairs"], depth_b: Float[np.ndarray, "*pairs"], tau: float = 0.02
 ) -> Int32[np.ndarray, "*pairs"]:
-    """Labels pairs by the ratio of their depths, as ReDWeb does (Xian et al. 2018).
+    """Labels pairs by the ratio of their depths, as in ReDWeb (Xian et al. 2018).
 
     Args:
-        depth_a: Depth of A in any unit, not negative, larger = farther; 0 is nearer than all else.
+        depth_a: Depth of A in any unit, not negative, larger = farther; 0 is the nearest.
         depth_b: Depth of B in the same unit.
-        tau: A pair whose depths differ by less than this share of the smaller one is equal.
+        tau: Share of the smaller depth by which the depths of a pair differ at least if they are not equal.
 
     Returns:
-        +1 where A is farther, -1 where A is nearer, 0 where both are equal or either is NaN.
+        +1 if A is farther, -1 if A is nearer, 0 if both are equal or either is NaN.
     """
     a, b = depth_a.astype(np.float64), depth_b.astype(np.float64)
-    # A product where the original divides, after adding 1e-11 to both depths: 0 needs no care.
+    # The original divides, after adding 1e-11 to both depths; a product handles 0 without that.
     return (a >= (1 + tau) * b).astype(np.int32) - (b >= (1 + tau) * a).astype(np.int32)
 
 
 def sample_ratio_pairs(
     depth: Float[np.ndarray, "height width"], rng: np.random.Generator, count: int = 3000, tau: float = 0.02
 ) -> tuple[Int32[np.ndarray, "pairs 2 2"], Int32[np.ndarray, "pairs"]]:
-    """Draws pairs of pixels as the training on ReDWeb does (Sec. 4.1): both points anywhere, with replacement.
+    """Draws pairs of pixels for training on ReDWeb (Section 4.1): both points anywhere, with replacement.
 
     Args:
-        depth: As in `ratio_relation`; NaN or infinite where unknown, which is never drawn.
-        rng: Source of all randomness.
+        depth: Depth as in `ratio_relation`; NaN or infinite where unknown, which is never drawn.
+        rng: Random generator.
         count: Number of pairs.
-        tau: As in `ratio_relation`.
+        tau: Threshold as in `ratio_relation`.
 
     Returns:
-        0-based points (A or B, y or x) and the relation of each pair; none where no depth is known.
+        0-based points (A or B, y or x) and the relation of each pair; no pairs if no depth is known.
     """
     known = np.flatnonzero(np.isfinite(depth))
     chosen = known[rng.integers(known.size, size=(count, 2))] if known.size else np.empty((0, 2), np.intp)

@@ -1,7 +1,7 @@
-"""From a source of examples to batches, by tf.data.
+"""Pipeline from a source of examples to batches, on tf.data.
 
-The batch of a step is a pure function of (source, spec, seed, step): a resumed run sees the batches that an
-unbroken run would have seen, at once, and every host reads only its own part of each batch.
+The batch of a step is a pure function of (source, spec, seed, step): a resumed run sees the batches of an uninterrupted
+one without reading those before, and every host reads only its own part of each batch.
 """
 
 import weakref
@@ -19,16 +19,16 @@ from mdepth_jax.tensorflow_cpu import tf
 
 
 def steps_per_epoch(source: Source, spec: BatchSpec) -> int:
-    """Whole batches in the source; an epoch leaves the rest out, other examples in each.
+    """Returns the number of full batches in a source; each epoch leaves out other examples.
 
     Raises:
-        UserError: Not even one.
+        UserError: If there is none.
     """
     if not len(source):
         raise UserError("the data set is empty; choose another split or path")
     if len(source) < spec.batch_size:
         raise UserError(
-            f"batch_size {spec.batch_size} is larger than the data set of {len(source)} images; choose a smaller one"
+            f"a batch of {spec.batch_size} is larger than the data set of {len(source)} images; choose a smaller batch"
         )
     return len(source) // spec.batch_size
 
@@ -42,19 +42,18 @@ def train_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[Batch]:
-    """Endless batches, shuffled anew in each epoch.
+    """Creates endless training batches, shuffled anew in each epoch.
 
     Args:
-        source: The examples.
-        spec: The form of a batch.
-        seed: Fixes the order and the augmentation.
-        start_step: The step of the first batch.
-        process_index: Of this host.
-        process_count: Hosts; each gets its slice of every batch.
+        source: Source of the examples.
+        spec: Specification of a batch.
+        seed: Seed of the order and the augmentation.
+        start_step: Step of the first batch.
+        process_index: Index of this host.
+        process_count: Number of hosts, each of which gets its slice of every batch.
 
     Raises:
-        UserError: Batches that the source or the hosts cannot fill; when iterating, an example that is
-            damaged.
+        UserError: If the source or the hosts cannot fill a batch; when iterating, if an example is damaged.
     """
     epoch_size = steps_per_epoch(source, spec) * spec.batch_size
     pairs = spec.sampled_pairs or (source.max_pairs if spec.pairs is None else spec.pairs)
@@ -74,20 +73,19 @@ def train_batches(
 
 
 def eval_batches(source: Source, spec: BatchSpec, *, process_index: int = 0, process_count: int = 1) -> Iterator[Batch]:
-    """Every example once, in order; the points stay pixels of the original image, or of its middle with a crop.
+    """Creates evaluation batches of every example once, in order.
 
-    The last batch is filled up with examples that have no valid pair, so that all hosts see equally many
-    batches.
+    The points stay pixels of the original image, or of its middle part with a crop. The last batch is filled up with
+    examples that have no valid pair, so that all hosts see the same number of batches.
 
     Args:
-        source: The examples.
-        spec: The form of a batch; no augmentation, but of `crop` the middle.
-        process_index: Of this host.
-        process_count: Hosts; each gets its slice of every batch.
+        source: Source of the examples.
+        spec: Specification of a batch; its augmentation is off, and any `crop` is the middle of the image.
+        process_index: Index of this host.
+        process_count: Number of hosts, each of which gets its slice of every batch.
 
     Raises:
-        UserError: An empty source; when iterating, an example that is damaged or has more pairs than
-            `spec.pairs`.
+        UserError: If the source is empty; when iterating, if an example is damaged or has more pairs than `spec.pairs`.
     """
     if not len(source):
         raise UserError("the data set is empty; choose another split or path")
@@ -116,35 +114,37 @@ def eval_truths(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[Float32[np.ndarray, "height width"] | None]:
-    """The true depth maps of the rows of `eval_batches`, at their own sizes and in their own unit.
+    """Yields the true depth maps of the rows of `eval_batches`, at their own sizes and in their own unit.
 
     Args:
-        source: The examples.
-        spec: As for `eval_batches`.
-        crop: Rows and columns that count; None for all.
-        process_index: Of this host.
-        process_count: Hosts.
+        source: Source of the examples.
+        spec: Specification of a batch, the same as for `eval_batches`.
+        crop: Rows and columns to evaluate; None for all.
+        process_index: Index of this host.
+        process_count: Number of hosts.
 
     Yields:
-        A map, NaN where it is unknown or does not count; None for a row without one.
+        A map, NaN where it is unknown or outside the crop; None for a row without a map.
 
     Raises:
-        UserError: A map is not of the size that `EIGEN_CROP` is for.
+        UserError: If the crop is `EIGEN_CROP` and a map has another size than it is for.
     """
     size = spec.batch_size // process_count
     for start in range(process_index * size, -(-len(source) // spec.batch_size) * spec.batch_size, spec.batch_size):
         for index in range(start, start + size):
             depth = source[index].get("depth") if index < len(source) else None
-            yield None if depth is None else rows.seen_depth(depth, spec, crop)
+            yield None if depth is None else rows.visible_depth(depth, spec, crop)
 
 
 def _positions(
     start_step: int, stop_step: int, spec: BatchSpec, process_index: int, process_count: int
 ) -> tf.data.Dataset:
-    """This process's positions in the endless row of the examples of all batches."""
+    """Returns this host's positions in the endless sequence of the examples of all batches."""
     size, remainder = divmod(spec.batch_size, process_count)
     if remainder:
-        raise UserError(f"batch_size {spec.batch_size} does not divide among {process_count} hosts; choose a multiple")
+        raise UserError(
+            f"a batch of {spec.batch_size} does not divide among {process_count} hosts; choose a multiple"
+        )
     local = tf.data.Dataset.range(start_step * size, stop_step * size)
     return local.map(lambda p: p // size * spec.batch_size + process_index * size + p % size)
 
@@ -155,7 +155,7 @@ def _batches(
     spec: BatchSpec,
     process_count: int,
 ) -> Iterator[Batch]:
-    """Loads in parallel; what `load` raises is raised here as it was, not as TensorFlow reports it."""
+    """Loads batches in parallel; an error of `load` is raised as it is, without TensorFlow's wrapping."""
     dtypes = {
         "image": tf.uint8,
         "points": tf.int32,
@@ -187,7 +187,7 @@ def _batches(
     running = dataset.as_numpy_iterator()
 
     def stop() -> None:
-        """Reads what is under way: TensorFlow ends an iterator without releasing the interpreter that loads need."""
+        """Reads the pending batches: TensorFlow ends an iterator while holding the interpreter that loads need."""
         stopped.assign(True)
         while True:
             try:

@@ -1,4 +1,4 @@
-"""From an example to its row of a batch: view, augmentation, resampling, padding."""
+"""Conversion of an example to its row of a batch: view, augmentation, resampling, padding."""
 
 from dataclasses import dataclass
 
@@ -17,27 +17,27 @@ Row = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """What a batch looks like.
+    """Specification of a batch and of the augmentation in training.
 
     Attributes:
-        height: Of the network's input.
-        width: Of the network's input.
-        batch_size: Over all processes.
-        pairs: Per image; None for the largest number that an image of the source has. Fewer are padded. Of
-            more, training draws some at random for each use of the image, and evaluation refuses.
-        sampled_pairs: If positive, training draws that many pairs from the depth map for each use of the image, after
-            augmentation and at the network's size, in place of the labelled ones.
-        scale: Training enlarges images by a factor uniform in [1, scale], and divides both maps by it: what looks
-            larger is nearer.
-        rotation: Training turns images by at most this many degrees.
-        crop: What part of the network's aspect training cuts out (see `augment.draw_view`); with either crop,
+        height: Height of the network's input in pixels.
+        width: Width of the network's input in pixels.
+        batch_size: Number of images of a batch over all hosts.
+        pairs: Number of pairs of each image; None for the largest number that an image of the source has. Fewer are
+            padded. If an image has more, training draws some at random for each use, and evaluation refuses.
+        sampled_pairs: If positive, number of pairs that training draws from the depth map for each use of the image,
+            after augmentation and at the network's size, in place of the labeled ones.
+        scale: Upper limit of the factor, uniform in [1, scale], by which training enlarges images; both maps are
+            divided by it, because what looks larger is nearer.
+        rotation: Largest angle in degrees by which training turns images.
+        crop: Part of the network's aspect that training cuts out (see `augment.draw_view`); with either crop,
             evaluation reads the middle of the image alone.
-        flip: Whether training mirrors every second image.
-        jitter: Strength of the colour jitter in training, from 0 (off) to 1.
+        flip: Whether training mirrors images with probability 1/2.
+        jitter: Strength of the color jitter in training, from 0 (off) to 1.
         depth: Whether batches hold the depth map.
         teacher_depth: Whether batches hold the teacher's map.
-        log: Both maps hold their natural logarithm times this, what is not positive is unknown; 0 for the maps as they
-            are.
+        log: Factor of the natural logarithm of both maps, where depth that is not positive becomes unknown; 0 for the
+            maps without logarithm.
     """
 
     height: int = 224
@@ -47,7 +47,7 @@ class BatchSpec:
     sampled_pairs: int = 0
     scale: float = 1.0
     rotation: float = 0.0
-    crop: augment.Crop = "none"
+    crop: augment.CropMode = "none"
     flip: bool = False
     jitter: float = 0.0
     depth: bool = False
@@ -56,13 +56,13 @@ class BatchSpec:
 
 
 def train_row(example: Example, spec: BatchSpec, pairs: int, rng: np.random.Generator) -> Row:
-    """Makes a row of a training batch.
+    """Builds a row of a training batch.
 
     Args:
-        example: At the image's own size.
-        spec: The form of the batch.
-        pairs: Of every row.
-        rng: Source of the augmentation and of what pairs are drawn.
+        example: Example at the image's own size.
+        spec: Specification of the batch.
+        pairs: Number of pairs of every row.
+        rng: Random generator of the augmentation and of the drawn pairs.
     """
     net = _augment(example, spec, pairs, rng)
     if spec.flip:
@@ -75,12 +75,12 @@ def train_row(example: Example, spec: BatchSpec, pairs: int, rng: np.random.Gene
 
 
 def eval_row(example: Example, spec: BatchSpec, pairs: int) -> Row:
-    """Makes a row of an evaluation batch: no augmentation, of a crop the middle; see `train_row`."""
-    return _pad(*_whole_or_middle(example, spec), spec, pairs)
+    """Builds a row of an evaluation batch: without augmentation, any crop from the middle; see `train_row`."""
+    return _pad(*_view_for_evaluation(example, spec), spec, pairs)
 
 
 def filling_row(spec: BatchSpec, pairs: int) -> Row:
-    """Makes a black row without valid pairs."""
+    """Builds a black row without valid pairs."""
     blank = Example(
         image=np.zeros((spec.height, spec.width, 3), np.uint8),
         points=NO_PAIRS[0],
@@ -89,15 +89,24 @@ def filling_row(spec: BatchSpec, pairs: int) -> Row:
     return _pad(_resample(blank, spec), (spec.height, spec.width), spec, pairs)
 
 
-def seen_depth(
+def visible_depth(
     depth: Float32[np.ndarray, "height width"], spec: BatchSpec, crop: Crop | None
-) -> Float32[np.ndarray, "seen_height seen_width"]:
-    """The part of a map that evaluation shows to the network, unknown outside of `crop`."""
+) -> Float32[np.ndarray, "visible_height visible_width"]:
+    """Returns the part of a map that the network sees in evaluation.
+
+    Args:
+        depth: Depth map at its own size, NaN where unknown.
+        spec: Specification of the batch.
+        crop: Rows and columns to evaluate; the map becomes unknown outside. None for all.
+
+    Raises:
+        UserError: If the crop is `EIGEN_CROP` and the map has another size than it is for.
+    """
     if crop is not None:
         if crop == EIGEN_CROP and depth.shape != EIGEN_SIZE:
             raise UserError(
-                f"a depth map is {depth.shape[1]}x{depth.shape[0]}, the crop is for 640x480; leave it out:"
-                " --config.data.eval_crop=none in training, no --crop in evaluate"
+                f"a depth map is {depth.shape[1]}x{depth.shape[0]}, the crop is for 640x480; leave the crop out:"
+                " `config.data.eval_crop=none` in training, no `crop` in evaluate"
             )
         inside = np.full_like(depth, np.nan)
         inside[crop] = depth[crop]
@@ -119,7 +128,7 @@ def _draw_pairs(example: Example, pairs: int, rng: np.random.Generator) -> Examp
 
 
 def _augment(example: Example, spec: BatchSpec, pairs: int, rng: np.random.Generator) -> Example:
-    """The example as the network sees it in training, with at most `pairs` pairs, before flip and colours."""
+    """Returns the example as the network sees it in training, with at most `pairs` pairs, before flip and colors."""
     image_size, net_size = example["image"].shape[:2], (spec.height, spec.width)
     if (spec.scale, spec.rotation, spec.crop) == (1, 0, "none"):
         net = _resample(_draw_pairs(example, pairs, rng), spec)
@@ -132,8 +141,8 @@ def _augment(example: Example, spec: BatchSpec, pairs: int, rng: np.random.Gener
     return _resample(_draw_pairs(seen, pairs, rng), spec, view)
 
 
-def _whole_or_middle(example: Example, spec: BatchSpec) -> tuple[Example, tuple[int, int]]:
-    """The example as the network sees it in evaluation, and the size of what it sees of the image."""
+def _view_for_evaluation(example: Example, spec: BatchSpec) -> tuple[Example, tuple[int, int]]:
+    """Returns the example as the network sees it in evaluation, and the size of the visible part of the image."""
     image_size = example["image"].shape[:2]
     if spec.crop == "none":
         return _resample(example, spec), image_size
@@ -146,7 +155,7 @@ def _whole_or_middle(example: Example, spec: BatchSpec) -> tuple[Example, tuple[
 
 
 def _resample(example: Example, spec: BatchSpec, view: augment.View | None = None) -> Example:
-    """The image and the wanted maps at the network's size; a missing map is unknown everywhere."""
+    """Resamples the image and the wanted maps to the network's size; a missing map is unknown everywhere."""
     size = spec.height, spec.width
     image = example["image"]
     resampled = Example(

@@ -1,4 +1,4 @@
-"""What a data source gives and what a batch holds."""
+"""Types of data: examples, sources and batches."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ class Example(TypedDict):
     """One image with its labels, at the image's own size.
 
     Attributes:
-        image: RGB, 0 to 255.
-        points: 0-based pixels of `image`, as (A or B, y or x). K may be 0 (an unlabelled image).
-        relation: +1 where A is farther, -1 where A is nearer, 0 where both are equal.
-        depth: Depth, larger = farther, in the unit of its source; NaN where unknown. Any size of the image's
+        image: RGB image, 0 to 255.
+        points: 0-based pixels of `image`, as (A or B, y or x); none for an unlabeled image.
+        relation: +1 if A is farther, -1 if A is nearer, 0 if both are equally far.
+        depth: Depth, larger = farther, in the unit of its source; NaN where unknown. Any size with the image's
             aspect.
-        teacher_depth: A teacher's prediction for the image, as `depth`.
+        teacher_depth: Prediction of a teacher in the same format.
     """
 
     image: UInt8[np.ndarray, "height width 3"]
@@ -31,7 +31,7 @@ class Example(TypedDict):
 
 
 class RawExample(TypedDict):
-    """An example as it lies in the files: encoded images, b"" for a map that there is not."""
+    """An example with encoded images; b"" for a missing map."""
 
     name: str
     image: bytes
@@ -43,11 +43,11 @@ class RawExample(TypedDict):
 
 @runtime_checkable
 class Source(Protocol):
-    """A data set: any sequence of examples with random access, each a pure function of its index."""
+    """A data set that is read: a sequence of examples with random access, each a pure function of its index."""
 
     @property
     def max_pairs(self) -> int:
-        """The largest number of pairs of one example; batches are padded to it."""
+        """Returns the largest number of pairs of an example; batches are padded to it."""
 
     def __len__(self) -> int: ...
 
@@ -55,17 +55,17 @@ class Source(Protocol):
 
 
 class Batch(TypedDict):
-    """A batch on its way to the device; every array is NumPy, the first axis is the batch.
+    """A batch of NumPy arrays, whose first axis is the batch.
 
     Attributes:
-        image: RGB, 0 to 255, at the network's input size.
-        points: In training 0-based pixels of the network's input, in evaluation 0-based pixels of the
-            ORIGINAL image, or of its middle part where the pipeline crops.
-        relation: As in `Example`.
+        image: RGB images, 0 to 255, at the network's input size.
+        points: 0-based pixels, as (A or B, y or x): of the network's input in training; of the ORIGINAL image, or of
+            its middle part if the pipeline crops, in evaluation.
+        relation: +1 if A is farther, -1 if A is nearer, 0 if both are equally far.
         valid: False for padding.
-        image_size: (height, width) of the original image, or of its middle part, as for `points`.
-        depth: As in `Example`, resized to the network's input size; NaN where unknown.
-        teacher_depth: As in `Example`, resized to the network's input size; NaN where unknown.
+        image_size: (height, width) of the original image, or of its middle part if the pipeline crops.
+        depth: Depth maps resized to the network's input size; NaN where unknown.
+        teacher_depth: Teacher's maps resized to the network's input size; NaN where unknown.
     """
 
     image: UInt8[np.ndarray, "batch height width 3"]
@@ -78,13 +78,14 @@ class Batch(TypedDict):
 
 
 class Data(NamedTuple):
-    """What a run reads; any iterators of NumPy batches will do.
+    """Data of a run, as functions that open iterators of NumPy batches.
 
     Attributes:
-        train: From a step, gives the endless batches from that step on.
-        evaluate: Gives every batch of the held-out set, once.
-        steps_per_epoch: Length of an epoch.
-        truths: Gives the true depth map of every row of those batches; None if depth is not evaluated.
+        train: Function from a step to the endless training batches from that step on.
+        evaluate: Function that iterates once over all batches of the held-out set.
+        steps_per_epoch: Number of batches of an epoch.
+        truths: Function that iterates over the true depth map of every row of those batches, None for a row without
+            one; None if depth is not evaluated.
     """
 
     train: Callable[[int], Iterator[Batch]]
@@ -94,13 +95,13 @@ class Data(NamedTuple):
 
 
 class Supervision(NamedTuple):
-    """What there is to learn from.
+    """Kinds of labels that the data of a run has.
 
     Attributes:
-        pairs: Ordinal pairs.
-        depth: Dense depth maps.
-        teacher_depth: A teacher's depth, cached or live.
-        teacher_features: A live teacher's features.
+        pairs: Whether there are ordinal pairs.
+        depth: Whether there are dense depth maps.
+        teacher_depth: Whether there is a teacher's depth, cached or live.
+        teacher_features: Whether there are a live teacher's features.
     """
 
     pairs: bool = True

@@ -24,7 +24,7 @@ def make_example():
     }
 
 
-def colours(example, key):
+def colors(example, key):
     return example[key][example["points"][..., 0], example["points"][..., 1]]
 
 
@@ -38,7 +38,7 @@ def test_a_point_follows_its_pixel():
     assert len(mirrored) + len(same) == 16
     for result in results:
         for key in ("image", "depth"):
-            np.testing.assert_array_equal(colours(result, key), colours(example, key))
+            np.testing.assert_array_equal(colors(result, key), colors(example, key))
         np.testing.assert_array_equal(result["relation"], example["relation"])
 
 
@@ -58,9 +58,9 @@ def test_jitter_is_a_function_of_the_generator():
     np.testing.assert_array_equal(jitter(image, np.random.default_rng(1), 0.0), image)
 
 
-def test_jitter_keeps_grey_grey():
-    grey = np.full((4, 4, 3), 100, np.uint8)
-    result = jitter(grey, np.random.default_rng(3), 0.5)
+def test_jitter_keeps_gray_gray():
+    gray = np.full((4, 4, 3), 100, np.uint8)
+    result = jitter(gray, np.random.default_rng(3), 0.5)
     assert (result == result[0, 0, 0]).all()
     factor = np.random.default_rng(3).uniform(0.5, 1.5, 3)[0]
     np.testing.assert_allclose(result[0, 0].astype(float), 100 * factor, atol=0.51)

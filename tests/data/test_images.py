@@ -20,12 +20,12 @@ def test_read_rgb():
     np.testing.assert_array_equal(read_image(encode(Image.fromarray(RED_GREEN))), RED_GREEN)
 
 
-def test_read_grey():
+def test_read_gray():
     image = read_image(encode(Image.fromarray(np.array([[0, 77, 255]], np.uint8))))
     np.testing.assert_array_equal(image, np.array([[[0] * 3, [77] * 3, [255] * 3]]))
 
 
-def test_read_16_bit_grey_scales_to_8_bits():
+def test_read_16_bit_gray_scales_to_8_bits():
     image = read_image(encode(Image.fromarray(np.array([[0, 257 * 77, 65535]], np.uint16))))
     np.testing.assert_array_equal(image[..., 0], [[0, 77, 255]])
 
@@ -87,8 +87,8 @@ def test_read_map_gives_codes(dtype):
     np.testing.assert_array_equal(read_map(encode(Image.fromarray(codes))), codes.astype(np.float32))
 
 
-def test_read_map_refuses_colour():
-    with pytest.raises(UserError, match=r"m\.png: a map must be a grey PNG"):
+def test_read_map_refuses_color():
+    with pytest.raises(UserError, match=r"m\.png: a map must be a gray PNG"):
         read_map(encode(Image.fromarray(RED_GREEN)), "m.png")
 
 
@@ -98,7 +98,7 @@ def test_resize_averages_where_it_shrinks():
     np.testing.assert_allclose(resize_image(image, 8, 8)[1:-1, 1:-1], 100, atol=1)
 
 
-def test_resize_map_is_bilinear_with_half_pixel_centres():
+def test_resize_map_is_bilinear_with_half_pixel_centers():
     ramp = np.arange(4, dtype=np.float32)[np.newaxis].repeat(4, axis=0)
     resized = resize_map(ramp, 4, 8)
     np.testing.assert_allclose(resized[0], np.clip((np.arange(8) + 0.5) / 2 - 0.5, 0, 3), atol=1e-6)

@@ -58,8 +58,8 @@ def test_write_and_read_again(tmp_path):
     [
         (2, "images/a.jpg\n1,2,30,40,>,40\n", "7 fields"),
         (2, "images/a.jpg\n1,2,30,40,>,40,30,9\n", "7 fields"),
-        (2, "images/a.jpg\n1,x,30,40,>,40,30\n", "whole numbers"),
-        (2, "images/a.jpg\n1,2.5,30,40,>,40,30\n", "whole numbers"),
+        (2, "images/a.jpg\n1,x,30,40,>,40,30\n", "must be integers"),
+        (2, "images/a.jpg\n1,2.5,30,40,>,40,30\n", "must be integers"),
         (2, "images/a.jpg\n1,2,30,40,!,40,30\n", "relation"),
         (2, "images/a.jpg\n1,2,31,40,>,40,30\n", "outside"),
         (2, "images/a.jpg\n0,2,30,40,>,40,30\n", "outside"),

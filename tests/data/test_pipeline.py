@@ -131,11 +131,11 @@ def test_surplus_pairs_are_drawn_anew_for_each_use():
         for row, index in enumerate(indices([batch])):
             example = source[index]
             points = net_coordinates(example["points"], example["image"].shape[:2], (6, 10))
-            labelled = set(map(tuple, np.c_[points.reshape(-1, 4), example["relation"]].tolist()))
+            labeled = set(map(tuple, np.c_[points.reshape(-1, 4), example["relation"]].tolist()))
             valid = batch["valid"][row]
             assert valid.sum() == min(2, len(example["relation"]))
             rows = np.c_[batch["points"][row].reshape(-1, 4), batch["relation"][row]][valid].tolist()
-            assert set(map(tuple, rows)) <= labelled
+            assert set(map(tuple, rows)) <= labeled
             drawn[index].add(tuple(map(tuple, rows)))
     assert len(drawn[1]) == 1
     assert len(drawn[7]) > 3
@@ -171,9 +171,9 @@ def test_augmented_points_follow_their_pixels():
     batches = take(3, source, spec, seed=0)
     assert_same(batches, take(3, source, spec, seed=0))
     example = source[0]
-    labelled = {}
+    labeled = {}
     for (a, b), relation in zip(example["points"], example["relation"], strict=True):
-        labelled[tuple(a), tuple(b)] = relation
+        labeled[tuple(a), tuple(b)] = relation
     zooms = set()
     for batch in batches:
         for row in range(2):
@@ -194,7 +194,7 @@ def test_augmented_points_follow_their_pixels():
             assert both.any()
             shown = (image[both, :, :2] / 6).round().astype(int) * 6
             for (a, b), sign in zip(shown, relation[both], strict=True):
-                assert labelled[tuple(a.tolist()), tuple(b.tolist())] == sign
+                assert labeled[tuple(a.tolist()), tuple(b.tolist())] == sign
     assert len(zooms) > 3
     assert min(zooms) >= 1
     assert max(zooms) <= 1.5
@@ -265,7 +265,7 @@ def test_evaluation_on_two_processes():
 
 
 def test_mistakes_are_told_before_reading():
-    with pytest.raises(UserError, match="batch_size 4 is larger than the data set of 3 images"):
+    with pytest.raises(UserError, match="a batch of 4 is larger than the data set of 3 images"):
         train_batches(Noise(3), SPEC, seed=0)
     for open_batches in (lambda: train_batches(Noise(0), SPEC, seed=0), lambda: eval_batches(Noise(0), SPEC)):
         with pytest.raises(UserError, match="data set is empty"):

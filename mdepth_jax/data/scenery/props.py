@@ -9,13 +9,13 @@ def person(frame: Frame) -> None:
     """Adds a standing or walking person, 1.5 to 1.9 m tall or a child."""
     stage = frame.stage
     k = stage.between(0.86, 1.08) * (0.65 if stage.chance(0.15) else 1.0)
-    shirt, trousers, skin = (stage.material(style) for style in ("cloth", "cloth", "skin"))
+    shirt, pants, skin = (stage.material(style) for style in ("cloth", "cloth", "skin"))
     stride, spread = stage.between(-0.45, 0.45), stage.between(0.05, 0.5)
     for side in (-1, 1):
         frame.ellipsoid(
             (side * 0.1 * k, 0.43 * k, 0.2 * side * stride * k),
             (0.085 * k, 0.45 * k, 0.1 * k),
-            trousers,
+            pants,
             side * -stride,
         )
         arm = (side * (0.22 + 0.14 * spread) * k, 1.12 * k, -0.15 * side * stride * k)
@@ -115,7 +115,7 @@ def cabinet(frame: Frame) -> None:
 
 
 def trinket(frame: Frame, size: float) -> None:
-    """Adds a small thing of about `size` metres that stands on the ground of the frame."""
+    """Adds a small thing of about `size` meters that stands on the ground of the frame."""
     stage = frame.stage
     a, b, c = (0.5 * size * stage.between(0.5, 1.0) for _ in range(3))
     frame = frame.at(0, 0, 0, stage.between(0, 3.0))

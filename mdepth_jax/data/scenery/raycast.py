@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int, Int16
 
 FAR = 100.0
-"""Depth of the sky, and of all that lies beyond it, in metres."""
+"""Depth of the sky, and of all that lies beyond it, in meters."""
 
 NEAR = 0.05
 BOX, ROOF, ELLIPSOID, CYLINDER = range(4)
@@ -26,10 +26,10 @@ class Camera(NamedTuple):
     """A pinhole camera.
 
     Attributes:
-        position: In the world, in metres.
+        position: In the world, in meters.
         axes: Rows: the camera's right, down and forward directions in the world.
         focal: Focal length in pixels.
-        height: Image height in pixels; the optical axis passes through the image's centre.
+        height: Image height in pixels; the optical axis passes through the image's center.
         width: Image width in pixels.
     """
 
@@ -62,29 +62,29 @@ class Solids(NamedTuple):
 
     Attributes:
         kind: BOX, ROOF, ELLIPSOID or CYLINDER.
-        centre: In metres.
-        half: Half extents in metres along the solid's own axes.
-        to_local: Maps a world offset from `centre` into the space of the unit solid.
+        center: In meters.
+        half: Half extents in meters along the solid's own axes.
+        to_local: Maps a world offset from `center` into the space of the unit solid.
         corners: Corners of the bounding parallelepiped in the world.
     """
 
     kind: Int[np.ndarray, "solids"]
-    centre: Float32[np.ndarray, "solids 3"]
+    center: Float32[np.ndarray, "solids 3"]
     half: Float32[np.ndarray, "solids 3"]
     to_local: Float32[np.ndarray, "solids 3 3"]
     corners: Float32[np.ndarray, "solids 8 3"]
 
 
-def make_solids(kind: Sequence[int], centre: Sequence, half: Sequence, angles: Sequence) -> Solids:
+def make_solids(kind: Sequence[int], center: Sequence, half: Sequence, angles: Sequence) -> Solids:
     """Places unit solids.
 
     Args:
         kind: Per solid BOX, ROOF, ELLIPSOID or CYLINDER.
-        centre: Per solid (x, y, z) in metres.
-        half: Per solid half extents in metres.
+        center: Per solid (x, y, z) in meters.
+        half: Per solid half extents in meters.
         angles: Per solid (yaw, tilt, roll) in radians: turned about z by roll, then x by tilt, then y by yaw.
     """
-    kinds, centres, halves = np.array(kind), np.array(centre, np.float64), np.array(half, np.float64)
+    kinds, centers, halves = np.array(kind), np.array(center, np.float64), np.array(half, np.float64)
     sine, cosine = np.sin(angles).T, np.cos(angles).T
     zero, one = np.zeros(len(kinds)), np.ones(len(kinds))
     yaw = np.stack([cosine[0], zero, sine[0], zero, one, zero, -sine[0], zero, cosine[0]], -1)
@@ -94,8 +94,8 @@ def make_solids(kind: Sequence[int], centre: Sequence, half: Sequence, angles: S
     to_world = rotation * halves[:, None, :]
     to_local = rotation.transpose(0, 2, 1) / halves[:, :, None]
     to_local[kinds == ROOF] = _ROOF_SLABS @ to_local[kinds == ROOF]
-    corners = centres[:, None] + _CORNERS @ to_world.transpose(0, 2, 1)
-    single = (array.astype(np.float32) for array in (centres, halves, to_local, corners))
+    corners = centers[:, None] + _CORNERS @ to_world.transpose(0, 2, 1)
+    single = (array.astype(np.float32) for array in (centers, halves, to_local, corners))
     return Solids(kinds, *single)
 
 
@@ -152,13 +152,13 @@ def trace(
     """Finds the visible surface of every pixel.
 
     Returns:
-        Depth along the optical axis in metres (FAR for the sky), and the index of the visible solid (-1 for
+        Depth along the optical axis in meters (FAR for the sky), and the index of the visible solid (-1 for
         the sky). A solid that holds the camera is invisible.
     """
     depth = np.full((camera.height, camera.width), FAR, np.float32)
     index = np.full(depth.shape, -1, np.int16)
     u, v = camera.columns(), camera.rows()[:, None]
-    origins = np.einsum("nij,nj->ni", solids.to_local, camera.position - solids.centre)
+    origins = np.einsum("nij,nj->ni", solids.to_local, camera.position - solids.center)
     bases = solids.to_local @ camera.axes.T
     kinds = solids.kind.tolist()
     with np.errstate(all="ignore"):
@@ -187,16 +187,16 @@ def in_shadow(
     Args:
         solids: All solids.
         occluders: Indices of those that cast a shadow.
-        points: In the world, in metres, a little above their surface.
-        light: Position of the light in the world, in metres.
+        points: In the world, in meters, a little above their surface.
+        light: Position of the light in the world, in meters.
         where: Points to look at.
     """
     to_light = light[:, None] - points
     ray = to_light / np.sqrt((to_light * to_light).sum(0))
-    to_centre = light - solids.centre[occluders]
-    distance = np.sqrt((to_centre**2).sum(1))
-    radius = np.sqrt(((solids.corners[occluders, 0] - solids.centre[occluders]) ** 2).sum(1))
-    aim = to_centre / distance[:, None]
+    to_center = light - solids.center[occluders]
+    distance = np.sqrt((to_center**2).sum(1))
+    radius = np.sqrt(((solids.corners[occluders, 0] - solids.center[occluders]) ** 2).sum(1))
+    aim = to_center / distance[:, None]
     # Squared chord of the occluder's angular radius as the light sees it: 2 - 2 cos a, without cancellation.
     sine = np.minimum(radius / distance, 1)
     chord = 2 * sine**2 / (1 + np.sqrt(1 - sine**2))
@@ -207,7 +207,7 @@ def in_shadow(
             candidates = np.flatnonzero(near & where & ~hidden)
             if not candidates.size:
                 continue
-            offset = points.take(candidates, axis=1) - solids.centre[number][:, None]
+            offset = points.take(candidates, axis=1) - solids.center[number][:, None]
             toward = to_light.take(candidates, axis=1)
             origin = [row[0] * offset[0] + row[1] * offset[1] + row[2] * offset[2] for row in solids.to_local[number]]
             direction = [

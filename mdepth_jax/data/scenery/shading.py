@@ -15,7 +15,7 @@ _LONG = 1e6
 _MAX_OCCLUDERS = 32
 
 PATTERNS = {
-    # name: (formula, cell along x, y, z, share of the cell in the first colour, shift of every other row)
+    # name: (formula, cell along x, y, z, share of the cell in the first color, shift of every other row)
     "plain": (_NOISE, 1, 1, 1, 1, 0),
     "noise": (_NOISE, 1, 1, 1, 1, 0),
     "wood": (_WOOD, 1, 1, 1, 1, 0),
@@ -34,16 +34,16 @@ class Materials(NamedTuple):
     """Textures, one row per material.
 
     Attributes:
-        colours: The two colours of the pattern, linear RGB in [0, 1].
+        colors: The two colors of the pattern, linear RGB in [0, 1].
         formula: Which pattern.
-        cell: Size of a cell of the pattern along x, y, z, in metres.
+        cell: Size of a cell of the pattern along x, y, z, in meters.
         phase: Place of the pattern, in cells.
-        share: Share of a cell that has the first colour.
+        share: Share of a cell that has the first color.
         shift: Shift of every other row, in cells.
         grain: Strength of a fine noise over the pattern.
     """
 
-    colours: Float32[np.ndarray, "materials 2 3"]
+    colors: Float32[np.ndarray, "materials 2 3"]
     formula: Int[np.ndarray, "materials"]
     cell: Float32[np.ndarray, "materials 3"]
     phase: Float32[np.ndarray, "materials 3"]
@@ -58,17 +58,17 @@ def make_materials(
     size: Sequence[float],
     rng: np.random.Generator,
 ) -> Materials:
-    """Makes a material per entry: pattern, colour (hue, saturation, value in [0, 1]), cell in metres."""
+    """Makes a material per entry: pattern, color (hue, saturation, value in [0, 1]), cell in meters."""
     count = len(pattern)
     rows = np.array([PATTERNS[name] for name in pattern], np.float32)
-    first = np.array([colorsys.hsv_to_rgb(*colour) for colour in hsv], np.float32)
+    first = np.array([colorsys.hsv_to_rgb(*color) for color in hsv], np.float32)
     factor = rng.uniform(0.25, 0.8, (count, 1)) * rng.uniform(0.8, 1.2, (count, 3))
     factor[[name == "plain" for name in pattern]] = 0.9
     second = first * factor
     swap = rng.random(count) < 0.5
     first[swap], second[swap] = second[swap], first[swap]
     return Materials(
-        colours=np.clip(np.stack([first, second], 1), 0, 1).astype(np.float32),
+        colors=np.clip(np.stack([first, second], 1), 0, 1).astype(np.float32),
         formula=rows[:, 0].astype(np.int64),
         cell=rows[:, 1:4] * np.array(size, np.float32)[:, None],
         phase=rng.uniform(0.05, 0.45, (count, 3)).astype(np.float32),
@@ -82,20 +82,20 @@ class Lighting(NamedTuple):
     """One light that casts shadows, ambient light, the air and the sensor.
 
     Attributes:
-        position: Of the light in metres; the sun is a light very far away.
-        colour: Of the light, linear RGB.
-        reach: Distance in metres at which the light has halved; infinite for the sun.
+        position: Of the light in meters; the sun is a light very far away.
+        color: Of the light, linear RGB.
+        reach: Distance in meters at which the light has halved; infinite for the sun.
         ambient: Light from above, linear RGB; from below comes half of it.
         fill: Direction times strength of a weak light without shadows.
-        horizon: Colour of the sky at the horizon and of the haze.
-        zenith: Colour of the sky above.
-        haze: Share of the light that one metre of air takes away.
+        horizon: Color of the sky at the horizon and of the haze.
+        zenith: Color of the sky above.
+        haze: Share of the light that one meter of air takes away.
         exposure: Mean brightness of the linear image.
         noise: Standard deviation of the sensor noise, of a full scale of 1.
     """
 
     position: Float32[np.ndarray, "3"]
-    colour: Float32[np.ndarray, "3"]
+    color: Float32[np.ndarray, "3"]
     reach: float
     ambient: Float32[np.ndarray, "3"]
     fill: Float32[np.ndarray, "3"]
@@ -128,7 +128,7 @@ def _gather(table: np.ndarray, of: Int[np.ndarray, "points"]) -> np.ndarray:
 
 
 def _texture(materials: Materials, of: Int[np.ndarray, "points"], place, normal, footprint):
-    """Linear RGB (3, points) of the textures at `place` (metres in the solid's own axes).
+    """Linear RGB (3, points) of the textures at `place` (meters in the solid's own axes).
 
     A pattern fades where a pixel's footprint outgrows its cells, so that distance does not alias.
     """
@@ -152,13 +152,13 @@ def _texture(materials: Materials, of: Int[np.ndarray, "points"], place, normal,
     np.copyto(mix, rings - np.floor(rings), where=formula == _WOOD)
     mix = 0.5 + (mix - 0.5) * np.clip(1.6 - 1.6 * footprint / smallest, 0, 1)
     grain = 1 + strength * (_noise(*(80 * place)) - 0.5) * np.clip(2 - 20 * footprint, 0, 1)
-    first, second = _gather(materials.colours[:, 0], of), _gather(materials.colours[:, 1], of)
+    first, second = _gather(materials.colors[:, 0], of), _gather(materials.colors[:, 1], of)
     return (second + (first - second) * mix) * grain
 
 
 def _surface(solids: Solids, of: Int[np.ndarray, "points"], points: Float32[np.ndarray, "3 points"]):
-    """World normal, normal in the solid's axes and place in metres in the solid's axes, each (3, points)."""
-    offset = points - _gather(solids.centre, of)
+    """World normal, normal in the solid's axes and place in meters in the solid's axes, each (3, points)."""
+    offset = points - _gather(solids.center, of)
     rows = _gather(solids.to_local, of).reshape(3, 3, -1)
     local = (rows * offset).sum(1)
     size = np.abs(local)
@@ -204,7 +204,7 @@ def shade(
 
     Args:
         scene: What is seen.
-        depth: Depth in metres, from `trace`.
+        depth: Depth in meters, from `trace`.
         index: Visible solid or -1, from `trace`.
         rng: For the sensor noise.
     """
@@ -244,11 +244,11 @@ def _illumination(scene: Scene, points, normal) -> Float[np.ndarray, "3 points"]
     to_light = lighting.position[:, None] - points
     square = (to_light * to_light).sum(0)
     direct = (to_light * normal).sum(0) / np.sqrt(square) / (1 + square / np.float32(lighting.reach) ** 2)
-    span = np.sqrt(((solids.centre - scene.camera.position) ** 2).sum(1))
+    span = np.sqrt(((solids.center - scene.camera.position) ** 2).sum(1))
     apparent = np.where(scene.casts, solids.half.max(1) / span, 0)
     occluders = np.argsort(-apparent, kind="stable")[:_MAX_OCCLUDERS]
     occluders = occluders[apparent[occluders] > 0.015]
     direct[in_shadow(solids, occluders, points + np.float32(0.01) * normal, lighting.position, direct > 0)] = 0
     fill = np.maximum((lighting.fill[:, None] * normal).sum(0), 0)
     ambient = lighting.ambient[:, None] * (0.75 + 0.25 * normal[1] + fill)
-    return ambient + lighting.colour[:, None] * np.maximum(direct, 0)
+    return ambient + lighting.color[:, None] * np.maximum(direct, 0)

@@ -10,7 +10,7 @@ from mdepth_jax.data.scenery.raycast import BOX, CYLINDER, ELLIPSOID, ROOF, Came
 from mdepth_jax.data.scenery.shading import Lighting, Scene, make_materials
 
 STYLES = {
-    # name: (patterns, hue, saturation, value, cell size in metres), each a range to draw from
+    # name: (patterns, hue, saturation, value, cell size in meters), each a range to draw from
     "floor": (
         ("wood", "tiles", "checker", "stripes x", "noise", "plain"),
         (0.0, 0.2),
@@ -108,22 +108,22 @@ class Stage:
         self._styles.append((self.pick(patterns), (hue, saturation, value), size))
         return len(self._styles) - 1
 
-    def add(self, kind: int, centre: Triple, half: Triple, angles: Triple, material: int, casts: bool) -> None:
+    def add(self, kind: int, center: Triple, half: Triple, angles: Triple, material: int, casts: bool) -> None:
         """Adds one solid, see `make_solids`."""
-        self._solids.append((kind, centre, half, angles))
+        self._solids.append((kind, center, half, angles))
         self._material.append(material)
         self._casts.append(casts)
 
     def finish(self, camera: Camera, lighting: Lighting) -> Scene:
         """Gives the scene."""
-        patterns, colours, sizes = zip(*self._styles, strict=True)
-        materials = make_materials(patterns, colours, sizes, self.rng)
+        patterns, colors, sizes = zip(*self._styles, strict=True)
+        materials = make_materials(patterns, colors, sizes, self.rng)
         solids = make_solids(*zip(*self._solids, strict=True))
         return Scene(solids, np.array(self._material), np.array(self._casts), materials, lighting, camera)
 
 
 class Frame(NamedTuple):
-    """A place on the stage, turned about the vertical: the local axes of a thing, in metres, y up."""
+    """A place on the stage, turned about the vertical: the local axes of a thing, in meters, y up."""
 
     stage: Stage
     x: float = 0.0
@@ -137,23 +137,23 @@ class Frame(NamedTuple):
         return Frame(self.stage, self.x + c * x + s * z, self.y + y, self.z - s * x + c * z, self.yaw + yaw)
 
     def _put(
-        self, kind: int, centre: Triple, half: Triple, material: int, tilt: float, roll: float, casts: bool
+        self, kind: int, center: Triple, half: Triple, material: int, tilt: float, roll: float, casts: bool
     ) -> None:
-        place = self.at(*centre)
+        place = self.at(*center)
         self.stage.add(kind, place[1:4], half, (self.yaw, tilt, roll), material, casts)
 
-    def box(self, centre: Triple, half: Triple, material: int, tilt=0.0, roll=0.0, casts=True) -> None:
+    def box(self, center: Triple, half: Triple, material: int, tilt=0.0, roll=0.0, casts=True) -> None:
         """Adds a box with half extents `half`."""
-        self._put(BOX, centre, half, material, tilt, roll, casts)
+        self._put(BOX, center, half, material, tilt, roll, casts)
 
-    def ellipsoid(self, centre: Triple, half: Triple, material: int, tilt=0.0, roll=0.0, casts=True) -> None:
+    def ellipsoid(self, center: Triple, half: Triple, material: int, tilt=0.0, roll=0.0, casts=True) -> None:
         """Adds an ellipsoid with semi-axes `half`."""
-        self._put(ELLIPSOID, centre, half, material, tilt, roll, casts)
+        self._put(ELLIPSOID, center, half, material, tilt, roll, casts)
 
-    def cylinder(self, centre: Triple, half: Triple, material: int, tilt=0.0, roll=0.0, casts=True) -> None:
+    def cylinder(self, center: Triple, half: Triple, material: int, tilt=0.0, roll=0.0, casts=True) -> None:
         """Adds a cylinder about y with half extents `half`."""
-        self._put(CYLINDER, centre, half, material, tilt, roll, casts)
+        self._put(CYLINDER, center, half, material, tilt, roll, casts)
 
-    def roof(self, centre: Triple, half: Triple, material: int) -> None:
+    def roof(self, center: Triple, half: Triple, material: int) -> None:
         """Adds a double gable roof whose ridge runs along z; its lower half is meant to be hidden."""
-        self._put(ROOF, centre, half, material, 0.0, 0.0, True)
+        self._put(ROOF, center, half, material, 0.0, 0.0, True)

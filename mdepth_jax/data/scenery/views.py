@@ -30,7 +30,7 @@ def draw_pitch(stage: Stage, down: float, up: float) -> float:
 
 
 def _tint(stage: Stage, strength: float) -> np.ndarray:
-    """Draws a colour of light between warm and cool."""
+    """Draws a color of light between warm and cool."""
     warm = stage.between(-1, 1) * strength
     return np.array([1 + warm, 1 + stage.between(-0.1, 0.1) * strength, 1 - warm], np.float32)
 
@@ -42,7 +42,7 @@ def draw_lighting(stage: Stage, position: tuple[float, float, float], indoors: b
     horizon = _tint(stage, 0.15) * stage.between(0.6, 0.95)
     return Lighting(
         position=np.array(position, np.float32),
-        colour=_tint(stage, 0.3) * strength,
+        color=_tint(stage, 0.3) * strength,
         reach=stage.between(2.5, 8.0) if indoors else math.inf,
         ambient=_tint(stage, 0.15) * stage.between(0.3, 0.6),
         fill=fill * stage.between(0.1, 0.5),
@@ -62,7 +62,7 @@ class Places:
         self._taken = [(view.x, view.z, 0.5)]
 
     def find(self, radius: float, near: float, far: float) -> Frame | None:
-        """Draws a free place `near` to `far` metres away, turned at random; None where none is found."""
+        """Draws a free place `near` to `far` meters away, turned at random; None where none is found."""
         stage, view = self._stage, self._view
         left, right, front, back = self._bounds
         for _ in range(6):

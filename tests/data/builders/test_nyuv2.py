@@ -12,18 +12,18 @@ from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.data.sources.tfds_nyuv2 import TfdsNyuv2
 from mdepth_jax.errors import UserError
 
-METRES = Maps(depth=0.001)
+METERS = Maps(depth=0.001)
 
 
 def frame(number):
-    """A smooth 480x640 image, and depth in metres that grows to the right."""
+    """A smooth 480x640 image, and depth in meters that grows to the right."""
     y, x = np.indices((480, 640))
     image = np.stack([x // 3, y // 2, np.full_like(x, 20 * number)], axis=-1).astype(np.uint8)
     return image, ((x + 100) * (number + 1) * 0.004).astype(np.float32)
 
 
 @pytest.fixture
-def labelled(tmp_path):
+def labeled(tmp_path):
     """The official files with three frames; the second one is for the test."""
     source = tmp_path / "nyu"
     source.mkdir()
@@ -35,10 +35,10 @@ def labelled(tmp_path):
     return source
 
 
-def test_official_files(labelled, prepare):
-    _, output = prepare(Nyuv2, labelled, drawing=PairDrawing(40))
+def test_official_files(labeled, prepare):
+    _, output = prepare(Nyuv2, labeled, drawing=PairDrawing(40))
     for split, numbers in (("train", [0, 2]), ("test", [1])):
-        source = open_source(output, split, maps=METRES)
+        source = open_source(output, split, maps=METERS)
         assert len(source) == len(numbers)
         for index, number in enumerate(numbers):
             image, depth = frame(number)
@@ -51,44 +51,44 @@ def test_official_files(labelled, prepare):
             np.testing.assert_array_equal(example["relation"], np.sign(x[:, 0] - x[:, 1]))
 
 
-def test_lists_may_stand_for_the_split_file(labelled, prepare):
-    (labelled / "splits.mat").unlink()
+def test_lists_may_stand_for_the_split_file(labeled, prepare):
+    (labeled / "splits.mat").unlink()
     with pytest.raises(UserError, match=r"holds neither splits\.mat nor train\.txt"):
-        prepare(Nyuv2, labelled)
-    (labelled / "train.txt").write_text("0000\n0002\n")
-    (labelled / "test.txt").write_text("0003\n")
+        prepare(Nyuv2, labeled)
+    (labeled / "train.txt").write_text("0000\n0002\n")
+    (labeled / "test.txt").write_text("0003\n")
     with pytest.raises(UserError, match=r"the split 'test' does not fit the 3 frames"):
-        prepare(Nyuv2, labelled)
-    (labelled / "test.txt").write_text("images/0001.png\n")
+        prepare(Nyuv2, labeled)
+    (labeled / "test.txt").write_text("images/0001.png\n")
     with pytest.raises(UserError, match="must hold frame indices from 0"):
-        prepare(Nyuv2, labelled)
-    (labelled / "test.txt").write_text("0001\n")
-    _, output = prepare(Nyuv2, labelled)
+        prepare(Nyuv2, labeled)
+    (labeled / "test.txt").write_text("0001\n")
+    _, output = prepare(Nyuv2, labeled)
     np.testing.assert_array_equal(open_source(output, "test")[0]["image"], frame(1)[0])
 
 
-def test_damaged_official_files(labelled, prepare):
-    mat = labelled / "nyu_depth_v2_labeled.mat"
-    (labelled / "splits.mat").write_bytes(b"MATLAB")
+def test_damaged_official_files(labeled, prepare):
+    mat = labeled / "nyu_depth_v2_labeled.mat"
+    (labeled / "splits.mat").write_bytes(b"MATLAB")
     with pytest.raises(UserError, match=r"splits\.mat: not the official split"):
-        prepare(Nyuv2, labelled)
-    scipy.io.savemat(labelled / "splits.mat", {"trainNdxs": np.array([[1]]), "testNdxs": np.array([[2]])})
+        prepare(Nyuv2, labeled)
+    scipy.io.savemat(labeled / "splits.mat", {"trainNdxs": np.array([[1]]), "testNdxs": np.array([[2]])})
     with h5py.File(mat, "a") as file:
         file["depths"][0, 5, 5] = np.nan
     with pytest.raises(UserError, match=r"images/0000\.png: depth is negative or not finite"):
-        prepare(Nyuv2, labelled)
+        prepare(Nyuv2, labeled)
     with h5py.File(mat, "a") as file:
         del file["depths"]
         file["depths"] = np.ones((3, 320, 240), np.float32)
     with pytest.raises(UserError, match=r"labeled\.mat: images \(3, 3, 640, 480\) and depths \(3, 320, 240\)"):
-        prepare(Nyuv2, labelled)
+        prepare(Nyuv2, labeled)
     with h5py.File(mat, "a") as file:
         del file["depths"]
     with pytest.raises(UserError, match=r"labeled\.mat: holds no depths"):
-        prepare(Nyuv2, labelled)
+        prepare(Nyuv2, labeled)
     mat.write_bytes(mat.read_bytes()[:1000])
     with pytest.raises(UserError, match="damaged or truncated HDF5"):
-        prepare(Nyuv2, labelled)
+        prepare(Nyuv2, labeled)
 
 
 def test_folder_of_frames(tmp_path, prepare):
@@ -135,7 +135,7 @@ def write_tfds(tmp_path, monkeypatch, file_format):
 
 def test_tfds_nyu_depth_v2(tmp_path, monkeypatch):
     root = write_tfds(tmp_path, monkeypatch, "array_record")
-    source = open_source(root / "nyu_depth_v2", "train", maps=METRES)
+    source = open_source(root / "nyu_depth_v2", "train", maps=METERS)
     assert isinstance(source, TfdsNyuv2)
     assert (len(source), source.max_pairs) == (2, 0)
     by_blue = {int(source[index]["image"][0, 0, 2]) // 20: source[index] for index in range(2)}

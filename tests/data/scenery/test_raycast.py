@@ -28,8 +28,8 @@ def slopes():
     return np.meshgrid(u, v)
 
 
-def solid(kind, centre, half, angles=(0.0, 0.0, 0.0)):
-    return make_solids([kind], [centre], [half], [angles])
+def solid(kind, center, half, angles=(0.0, 0.0, 0.0)):
+    return make_solids([kind], [center], [half], [angles])
 
 
 def test_depth_of_a_wall_is_the_distance_of_its_plane_not_of_its_points():
@@ -48,19 +48,19 @@ def test_depth_of_the_ground_follows_the_closed_form(pitch):
     assert ((index == -1) == (expected == FAR)).all()
 
 
-def test_a_ray_along_an_axis_through_the_centre_of_a_box_hits_it():
+def test_a_ray_along_an_axis_through_the_center_of_a_box_hits_it():
     eye = camera()._replace(height=1, width=1)
     assert trace(solid(BOX, (0, 0, 5), (1, 1, 1)), eye)[0] == 4
     assert trace(solid(BOX, (3, 0, 5), (1, 1, 1)), eye)[0] == FAR
 
 
 def test_depth_of_a_sphere_follows_the_closed_form():
-    centre, radius = np.array([0.4, -0.2, 5.0]), 1.2
-    depth, _ = trace(solid(ELLIPSOID, centre, (radius,) * 3), camera())
+    center, radius = np.array([0.4, -0.2, 5.0]), 1.2
+    depth, _ = trace(solid(ELLIPSOID, center, (radius,) * 3), camera())
     ray = np.stack([*slopes(), np.ones((HEIGHT, WIDTH))], -1)
-    middle = ray @ (centre * (1, -1, 1))
+    middle = ray @ (center * (1, -1, 1))
     square = (ray**2).sum(-1)
-    root = middle**2 - square * (centre @ centre - radius**2)
+    root = middle**2 - square * (center @ center - radius**2)
     expected = np.where(root > 0, (middle - np.sqrt(np.maximum(root, 0))) / square, FAR)
     clear = np.abs(root) > 1e-4
     np.testing.assert_allclose(depth[clear], expected[clear], rtol=1e-5)
@@ -73,7 +73,7 @@ def test_traced_points_lie_on_the_surface_of_a_turned_solid_and_the_whole_solid_
     eye = camera(z=0.5, yaw=0.1, pitch=0.05, roll=0.2)
     depth, _ = trace(one, eye)
     ray = np.stack([*slopes(), np.ones((HEIGHT, WIDTH))], -1) @ eye.axes
-    point = (eye.position + depth[..., None] * ray - one.centre[0]) @ one.to_local[0].T
+    point = (eye.position + depth[..., None] * ray - one.center[0]) @ one.to_local[0].T
     size = np.abs(point)
     level = {
         BOX: size.max(-1),
@@ -86,7 +86,7 @@ def test_traced_points_lie_on_the_surface_of_a_turned_solid_and_the_whole_solid_
     np.testing.assert_allclose(level[seen], 1, atol=1e-5)
     # March along each ray that missed: it must not enter the solid anywhere.
     for t in np.linspace(2, 6, 80):
-        place = (eye.position + t * ray[~seen] - one.centre[0]) @ one.to_local[0].T
+        place = (eye.position + t * ray[~seen] - one.center[0]) @ one.to_local[0].T
         if kind == ELLIPSOID:
             assert ((place**2).sum(-1) > 1 - 1e-4).all()
         elif kind == CYLINDER:
@@ -130,7 +130,7 @@ def test_shadow_of_a_ball_on_the_ground_is_a_disc():
     x, z = np.meshgrid(np.linspace(-2, 2, 41), np.linspace(-2, 2, 41))
     points = np.stack([x.ravel(), 0 * x.ravel(), z.ravel()]).astype(np.float32)
     light, everywhere = np.array([0, 4, 0], np.float32), np.ones(x.size, bool)
-    # Tangent from a light 2 m above the centre: sin a = 0.5 / 2, disc radius = 4 tan a.
+    # Tangent from a light 2 m above the center: sin a = 0.5 / 2, disc radius = 4 tan a.
     radius = 4 * np.tan(np.arcsin(0.25))
     distance = np.hypot(x, z).ravel()
     clear = np.abs(distance - radius) > 1e-3

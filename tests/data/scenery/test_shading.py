@@ -16,7 +16,7 @@ def picture(*solids, light=(0.0, 1000.0, 0.0), pattern="plain", **air):
     white = np.ones(3, np.float32)
     lighting = Lighting(
         position=np.array(light, np.float32),
-        colour=white,
+        color=white,
         reach=np.inf,
         ambient=0.3 * white,
         fill=0 * white,
@@ -40,9 +40,9 @@ def test_a_plain_ground_under_the_sun_is_even_at_the_wanted_exposure():
 def test_a_ball_is_bright_towards_the_light_and_its_shadow_falls_away_from_it():
     ball = (ELLIPSOID, (0, 0.6, 0), (0.6, 0.6, 0.6), (0, 0, 0))
     image = picture(ball, light=(-1000.0, 1000.0, 0.0))
-    row, centre = image[SIZE // 2], SIZE // 2
-    assert row[centre - 2] > row[centre + 2] + 20
-    assert row[centre + 5] < row[centre - 5] - 20
+    row, center = image[SIZE // 2], SIZE // 2
+    assert row[center - 2] > row[center + 2] + 20
+    assert row[center + 5] < row[center - 5] - 20
     assert row[-1] == pytest.approx(row[0], abs=8)
 
 

@@ -47,7 +47,7 @@ def test_code_0_is_unknown(folder):
     np.testing.assert_array_equal(depth[:, 15:], 3.5)
 
 
-def test_unlabelled_images(folder):
+def test_unlabeled_images(folder):
     source = ImageFolder(folder, maps=Maps(teacher_depth=0.001))
     assert (len(source), source.max_pairs) == (3, 0)
     example = source[2]

@@ -142,9 +142,7 @@ def _positions(
     """Returns this host's positions in the endless sequence of the examples of all batches."""
     size, remainder = divmod(spec.batch_size, process_count)
     if remainder:
-        raise UserError(
-            f"a batch of {spec.batch_size} does not divide among {process_count} hosts; choose a multiple"
-        )
+        raise UserError(f"a batch of {spec.batch_size} does not divide among {process_count} hosts; choose a multiple")
     local = tf.data.Dataset.range(start_step * size, stop_step * size)
     return local.map(lambda p: p // size * spec.batch_size + process_index * size + p % size)
 

@@ -1,1 +1,1 @@
-"""The renderer and the layouts of the embedded scenes."""
+"""Renderer and layouts of the embedded scenes."""

@@ -11,8 +11,8 @@ FURNITURE = (props.sofa, props.bed, props.shelf, props.cabinet, props.cabinet, p
 THINGS = (props.table, props.chair, props.chair, props.person, props.person, props.plant, props.pile)
 
 
-def _shell(stage: Stage, x: float, z: float, height: float, wall_style: str = "wall") -> list[Frame]:
-    """Builds floor, ceiling and walls at -z, -x, +z, +x; gives a frame per wall, its z axis into the room."""
+def _build_shell(stage: Stage, x: float, z: float, height: float, wall_style: str = "wall") -> list[Frame]:
+    """Builds floor, ceiling and walls at -z, -x, +z, +x; returns a frame per wall, with its z axis into the room."""
     ground = Frame(stage)
     ground.box((0.0, -0.1, 0.0), (x + 0.4, 0.1, z + 0.4), stage.material("floor"), casts=False)
     ground.box((0.0, height + 0.1, 0.0), (x + 0.4, 0.1, z + 0.4), stage.material("ceiling"), casts=False)
@@ -52,16 +52,16 @@ def _decorate(stage: Stage, wall: Frame, half: float, height: float) -> None:
         wall.box((0.0, height - 0.3, 0.2), (half, 0.1, 0.2), stage.material("wood"), casts=False)
 
 
-def _indoor_view(stage: Stage, x: float, z: float, height: float) -> View:
-    """Places the camera so that it looks across the room."""
+def _draw_view(stage: Stage, x: float, z: float, height: float) -> View:
+    """Draws a camera that looks across the room."""
     yaw, back = stage.between(0, 2 * math.pi), stage.between(0.3, 0.85)
     y = stage.between(0.35, 0.9) * height if stage.chance(0.4) else stage.between(1.2, 1.8)
     x, z = -math.sin(yaw) * back * (x - 0.4), -math.cos(yaw) * back * (z - 0.4)
     return View(x, min(y, height - 0.4), z, yaw, draw_pitch(stage, 0.2, 0.35))
 
 
-def _lamp(stage: Stage, x: float, z: float, height: float) -> Lighting:
-    """Hangs a lamp from the ceiling."""
+def _add_lamp(stage: Stage, x: float, z: float, height: float) -> Lighting:
+    """Hangs a lamp from the ceiling and draws its light."""
     a, b, y = stage.between(-0.6, 0.6) * x, stage.between(-0.6, 0.6) * z, height - stage.between(0.3, 0.7)
     frame, shade = Frame(stage, a, 0.0, b), stage.material("white")
     frame.cylinder((0.0, (y + height) / 2, 0.0), (0.01, (height - y) / 2, 0.01), shade, casts=False)
@@ -70,10 +70,10 @@ def _lamp(stage: Stage, x: float, z: float, height: float) -> Lighting:
 
 
 def room(stage: Stage) -> tuple[View, Lighting]:
-    """A living room, bedroom or office."""
+    """Builds a living room, bedroom or office."""
     x, z, height = stage.between(1.8, 4.5), stage.between(1.8, 5.0), stage.between(2.3, 3.4)
-    view = _indoor_view(stage, x, z, height)
-    for number, wall in enumerate(_shell(stage, x, z, height)):
+    view = _draw_view(stage, x, z, height)
+    for number, wall in enumerate(_build_shell(stage, x, z, height)):
         _decorate(stage, wall, (x, z)[number % 2], height)
     places = Places(stage, view, (-x, x, -z, z))
     if stage.chance(0.5):
@@ -81,13 +81,13 @@ def room(stage: Stage) -> tuple[View, Lighting]:
         half = (stage.between(0.6, 1.5), 0.012, stage.between(0.6, 1.5))
         rug.box((0.0, 0.0, 0.0), half, stage.material("carpet"), casts=False)
     places.fill(THINGS, 2 + len(stage.several(5)), 0.45, 1.2, 6.0)
-    return view, _lamp(stage, x, z, height)
+    return view, _add_lamp(stage, x, z, height)
 
 
 def corridor(stage: Stage) -> tuple[View, Lighting]:
-    """A corridor with door frames, seen along or across."""
+    """Builds a corridor with door frames, seen along or across."""
     x, z, height = stage.between(0.9, 1.8), stage.between(5, 14), stage.between(2.2, 3.2)
-    _shell(stage, x, z, height)
+    _build_shell(stage, x, z, height)
     frame, door = stage.material("white"), stage.material("wood")
     for _ in range(2 + len(stage.several(5))):
         side, place = stage.pick((-1, 1)), stage.between(-0.9, 0.9) * z
@@ -101,14 +101,14 @@ def corridor(stage: Stage) -> tuple[View, Lighting]:
     eye = stage.between(-0.4, 0.4) * x, stage.between(0.6, height - 0.4), -0.9 * z
     view = View(*eye, stage.between(-0.6, 0.6), draw_pitch(stage, 0.15, 0.25))
     Places(stage, view, (-x, x, -z, z)).fill((*THINGS, props.person), 2 + len(stage.several(4)), 0.3, 1.5, z)
-    return view, _lamp(stage, x, z, height)
+    return view, _add_lamp(stage, x, z, height)
 
 
 def hall(stage: Stage) -> tuple[View, Lighting]:
-    """A large hall, station or warehouse with columns and stairs."""
+    """Builds a large hall, station or warehouse with columns and stairs."""
     x, z, height = stage.between(5, 10), stage.between(6, 14), stage.between(3, 6)
-    view = _indoor_view(stage, x, z, height)
-    walls = _shell(stage, x, z, height, "stone")
+    view = _draw_view(stage, x, z, height)
+    walls = _build_shell(stage, x, z, height, "stone")
     step, radius, stone = stage.between(2.5, 5), stage.between(0.15, 0.4), stage.material("stone")
     round_columns = stage.chance(0.6)
     for i in range(-1, 2):
@@ -127,13 +127,13 @@ def hall(stage: Stage) -> tuple[View, Lighting]:
     places.fill((props.stairs,), len(stage.several(2)), 2.0, 3.5, 12.0)
     things = (props.person, props.person, props.bench, props.pile, props.plant, props.table)
     places.fill(things, 4, 0.5, 1.5, 10.0)
-    return view, _lamp(stage, x, z, height)
+    return view, _add_lamp(stage, x, z, height)
 
 
 def table_top(stage: Stage) -> tuple[View, Lighting]:
-    """Things on a table, from close by."""
+    """Builds a table with things on it, seen from close by."""
     x, z, height = stage.between(1.5, 4), stage.between(2, 4), stage.between(2.3, 3.2)
-    for number, wall in enumerate(_shell(stage, x, z, height)):
+    for number, wall in enumerate(_build_shell(stage, x, z, height)):
         _decorate(stage, wall, (x, z)[number % 2], height)
     top, half = stage.between(0.6, 0.9), stage.between(0.4, 0.8)
     Frame(stage).box((0.0, top - 0.03, 0.0), (half * 1.4, 0.03, half), stage.material("wood"))
@@ -145,4 +145,4 @@ def table_top(stage: Stage) -> tuple[View, Lighting]:
     pitch = -stage.between(0.1, 0.9)
     y = min(top + 0.1 - distance * math.tan(pitch), height - 0.2)
     view = View(-distance * math.sin(yaw), y, -distance * math.cos(yaw), yaw, pitch)
-    return view, _lamp(stage, x, z, height)
+    return view, _add_lamp(stage, x, z, height)

@@ -1,4 +1,4 @@
-"""Draws a whole scene: a layout, its camera and its light."""
+"""Random scenes: a layout, its camera and its light."""
 
 import math
 
@@ -11,11 +11,17 @@ from mdepth_jax.data.scenery.shading import Scene
 from mdepth_jax.data.scenery.stage import Stage
 
 LAYOUTS = (room, room, room, corridor, hall, hall, table_top, street, street, park, park, hills)
-"""Layouts, as often as they are drawn."""
+"""Layouts, repeated by the frequency with which they are drawn."""
 
 
 def make_scene(rng: np.random.Generator, height: int, width: int) -> Scene:
-    """Draws a scene; the camera has an image of `height` x `width` pixels."""
+    """Draws a scene.
+
+    Args:
+        rng: Random generator.
+        height: Image height in pixels.
+        width: Image width in pixels.
+    """
     stage = Stage(rng)
     layout = stage.pick(LAYOUTS)
     view, lighting = layout(stage)

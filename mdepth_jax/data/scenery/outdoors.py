@@ -19,7 +19,7 @@ THINGS = (
 )
 
 
-def _sun(stage: Stage) -> Lighting:
+def _draw_sun(stage: Stage) -> Lighting:
     azimuth, height = stage.between(0, 2 * math.pi), stage.between(0.3, 1.3)
     flat = 1000 * math.cos(height)
     return draw_lighting(
@@ -27,11 +27,11 @@ def _sun(stage: Stage) -> Lighting:
     )
 
 
-def _ground(stage: Stage, style: str) -> None:
+def _add_ground(stage: Stage, style: str) -> None:
     Frame(stage).box((0.0, -0.5, 0.0), (400.0, 0.5, 400.0), stage.material(style), casts=False)
 
 
-def _outdoor_view(stage: Stage, x: float, z: float) -> View:
+def _draw_view(stage: Stage, x: float, z: float) -> View:
     height = stage.pick(
         (stage.between(1.3, 1.9), stage.between(1.3, 1.9), stage.between(0.25, 1.0), stage.between(2.5, 9.0))
     )
@@ -40,9 +40,9 @@ def _outdoor_view(stage: Stage, x: float, z: float) -> View:
 
 
 def street(stage: Stage) -> tuple[View, Lighting]:
-    """A street between houses."""
+    """Builds a street between houses."""
     road, walk = stage.between(2, 5), stage.between(1, 3.5)
-    _ground(stage, "asphalt")
+    _add_ground(stage, "asphalt")
     paving, edge = stage.material("paving"), road + walk
     for side in (-1, 1):
         Frame(stage).box((side * (road + 15), 0.0, 50.0), (15.0, 0.12, 200.0), paving, casts=False)
@@ -62,18 +62,18 @@ def street(stage: Stage) -> tuple[View, Lighting]:
     marking = stage.material("white")
     for place in range(6):
         Frame(stage).box((0.0, 0.0, 3 + 5.0 * place), (0.08, 0.01, 1.2), marking, casts=False)
-    view = _outdoor_view(stage, stage.between(-0.9, 0.9) * edge, -2.0)
+    view = _draw_view(stage, stage.between(-0.9, 0.9) * edge, -2.0)
     Places(stage, view, (-edge, edge, 0.0, 40.0)).fill((props.person,), 1 + len(stage.several(5)), 0.4, 2.0, 15.0)
     if stage.chance(0.25):
         bridge = Frame(stage, 0.0, stage.between(4, 6), stage.between(3, 15))
         bridge.box((0.0, 0.0, 0.0), (edge + 1, 0.4, stage.between(1, 4)), stage.material("stone"))
-    return view, _sun(stage)
+    return view, _draw_sun(stage)
 
 
 def park(stage: Stage) -> tuple[View, Lighting]:
-    """A park, square or yard with trees, people and houses."""
-    _ground(stage, stage.pick(("grass", "paving", "soil", "grass")))
-    view = _outdoor_view(stage, 0.0, 0.0)
+    """Builds a park, square or yard with trees, people and houses."""
+    _add_ground(stage, stage.pick(("grass", "paving", "soil", "grass")))
+    view = _draw_view(stage, 0.0, 0.0)
     view = view._replace(yaw=stage.between(0, 2 * math.pi))
     if stage.chance(0.6):
         path = Frame(stage, yaw=view.yaw + stage.between(-0.6, 0.6)).at(stage.between(-2, 2), 0.0, 20.0)
@@ -92,13 +92,13 @@ def park(stage: Stage) -> tuple[View, Lighting]:
             for place_z in (0.5, 0.95):
                 canopy.cylinder((place_x, height / 2, place_z * length), (0.15, height / 2, 0.15), stone)
     places.fill(THINGS, 6 + len(stage.several(8)), 0.9, 1.8, 25.0)
-    return view, _sun(stage)
+    return view, _draw_sun(stage)
 
 
 def hills(stage: Stage) -> tuple[View, Lighting]:
-    """A landscape with hills, trees, rocks and people."""
-    _ground(stage, stage.pick(("grass", "soil")))
-    view = _outdoor_view(stage, 0.0, 0.0)
+    """Builds a landscape with hills, trees, rocks and people."""
+    _add_ground(stage, stage.pick(("grass", "soil")))
+    view = _draw_view(stage, 0.0, 0.0)
     for _ in range(3 + len(stage.several(4))):
         angle, distance = stage.between(-0.9, 0.9), stage.between(12, 75)
         radius = distance * stage.between(0.25, 0.6)
@@ -108,4 +108,4 @@ def hills(stage: Stage) -> tuple[View, Lighting]:
     places = Places(stage, view, (-60.0, 60.0, -60.0, 60.0))
     things = (props.tree, props.bush, props.bush, props.person, props.pile)
     places.fill(things, 6 + len(stage.several(7)), 1.2, 1.8, 22.0)
-    return view, _sun(stage)
+    return view, _draw_sun(stage)

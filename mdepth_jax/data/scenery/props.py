@@ -1,4 +1,4 @@
-"""Things that scenes are furnished with; each stands on the ground of its frame."""
+"""Things in the scenes, in meters; each stands on the ground of its frame."""
 
 import math
 
@@ -25,8 +25,8 @@ def person(frame: Frame) -> None:
     frame.ellipsoid((0.0, 1.68 * k, -0.03 * k), (0.1 * k, 0.1 * k, 0.1 * k), stage.material("hair"), casts=False)
 
 
-def table(frame: Frame) -> float:
-    """Adds a table and gives the height of its top."""
+def table(frame: Frame) -> None:
+    """Adds a table with a few things on it."""
     stage = frame.stage
     x, z, top = stage.between(0.4, 1.1), stage.between(0.3, 0.6), stage.between(0.4, 0.85)
     wood = stage.material("wood")
@@ -47,7 +47,6 @@ def table(frame: Frame) -> float:
             frame.at(stage.between(-0.8, 0.8) * x, top, stage.between(-0.8, 0.8) * z),
             stage.between(0.08, 0.2),
         )
-    return top
 
 
 def chair(frame: Frame) -> None:
@@ -154,7 +153,7 @@ def tree(frame: Frame) -> None:
 
 
 def bush(frame: Frame) -> None:
-    """Adds a bush or, as often, a rock."""
+    """Adds a bush or, with the same probability, a rock."""
     stage = frame.stage
     r, material = stage.between(0.25, 0.9), stage.material(stage.pick(("leaf", "stone")))
     frame.ellipsoid((0.0, 0.4 * r, 0.0), (r, 0.8 * r, stage.between(0.7, 1.2) * r), material)
@@ -162,7 +161,7 @@ def bush(frame: Frame) -> None:
 
 
 def house(frame: Frame, x: float, z: float, height: float) -> None:
-    """Adds a house of half widths `x`, `z`: a block, or with a gable roof."""
+    """Adds a house with the half widths `x` and `z`: a block, or with a gable roof if it is low."""
     stage = frame.stage
     frame.box((0.0, height / 2, 0.0), (x, height / 2, z), stage.material("facade"))
     frame.box((0.0, 1.1, z), (0.5, 1.1, 0.04), stage.material("wood"), casts=False)
@@ -221,7 +220,7 @@ def stairs(frame: Frame) -> None:
 
 
 def pile(frame: Frame) -> None:
-    """Adds a pile of boxes, or balls."""
+    """Adds a pile of boxes, or a row of balls."""
     stage = frame.stage
     size = stage.between(0.25, 0.6)
     if stage.chance(0.3):

@@ -1,8 +1,8 @@
 """Exact ray casting of simple solids in NumPy: visible surface, depth and cast shadows.
 
-Every solid is a unit solid under an affine map, so that one test of a ray serves all. A primary ray has
-length one along the optical axis, so that its parameter IS the depth. The world has y up; the camera has x
-right, y down, z forward.
+Every solid is a unit solid under an affine map, so that all share one intersection test. A primary ray has length one
+along the optical axis, so that its parameter IS the depth. The world has y up; the camera has x right, y down, z
+forward.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int, Int16
 
 FAR = 100.0
-"""Depth of the sky, and of all that lies beyond it, in meters."""
+"""Depth of the sky and of everything beyond it, in meters."""
 
 NEAR = 0.05
+"""Smallest visible depth, in meters."""
+
 BOX, ROOF, ELLIPSOID, CYLINDER = range(4)
 """Unit solids: cube, gable roof (|x| + |y| <= 1, |z| <= 1), ball, upright cylinder; all inside [-1, 1]^3."""
 
@@ -26,10 +28,10 @@ class Camera(NamedTuple):
     """A pinhole camera.
 
     Attributes:
-        position: In the world, in meters.
-        axes: Rows: the camera's right, down and forward directions in the world.
+        position: Position in the world, in meters.
+        axes: Directions to the right, down and forward of the camera in the world, one per row.
         focal: Focal length in pixels.
-        height: Image height in pixels; the optical axis passes through the image's center.
+        height: Image height in pixels; the optical axis passes through the image center.
         width: Image width in pixels.
     """
 
@@ -40,16 +42,16 @@ class Camera(NamedTuple):
     width: int
 
     def columns(self) -> Float32[np.ndarray, "width"]:
-        """Horizontal slope x/z of the rays through the pixels of a row."""
+        """Returns the horizontal slope x/z of the rays through the pixels of a row."""
         return ((np.arange(self.width) + 0.5 - self.width / 2) / self.focal).astype(np.float32)
 
     def rows(self) -> Float32[np.ndarray, "height"]:
-        """Vertical slope y/z of the rays through the pixels of a column."""
+        """Returns the vertical slope y/z of the rays through the pixels of a column."""
         return ((np.arange(self.height) + 0.5 - self.height / 2) / self.focal).astype(np.float32)
 
 
 def camera_axes(yaw: float, pitch: float, roll: float) -> Float32[np.ndarray, "3 3"]:
-    """Gives a camera's `axes` from angles in radians; yaw turns from +z to +x, positive pitch looks up."""
+    """Computes a camera's `axes` from angles in radians; yaw turns from +z to +x, positive pitch looks up."""
     sy, cy, sp, cp, sr, cr = (f(a) for a in (yaw, pitch, roll) for f in (np.sin, np.cos))
     right = np.array([cy, 0.0, -sy])
     down = np.array([sy * sp, -cp, cy * sp])
@@ -62,9 +64,9 @@ class Solids(NamedTuple):
 
     Attributes:
         kind: BOX, ROOF, ELLIPSOID or CYLINDER.
-        center: In meters.
-        half: Half extents in meters along the solid's own axes.
-        to_local: Maps a world offset from `center` into the space of the unit solid.
+        center: Centers in the world, in meters.
+        half: Half extents along the solid's own axes, in meters.
+        to_local: Matrices from an offset in the world from `center` to the space of the unit solid.
         corners: Corners of the bounding parallelepiped in the world.
     """
 
@@ -76,13 +78,13 @@ class Solids(NamedTuple):
 
 
 def make_solids(kind: Sequence[int], center: Sequence, half: Sequence, angles: Sequence) -> Solids:
-    """Places unit solids.
+    """Places unit solids in the world.
 
     Args:
-        kind: Per solid BOX, ROOF, ELLIPSOID or CYLINDER.
-        center: Per solid (x, y, z) in meters.
-        half: Per solid half extents in meters.
-        angles: Per solid (yaw, tilt, roll) in radians: turned about z by roll, then x by tilt, then y by yaw.
+        kind: BOX, ROOF, ELLIPSOID or CYLINDER, per solid.
+        center: (x, y, z) in meters, per solid.
+        half: Half extents in meters, per solid.
+        angles: (yaw, tilt, roll) in radians, per solid: rotation about z by roll, then x by tilt, then y by yaw.
     """
     kinds, centers, halves = np.array(kind), np.array(center, np.float64), np.array(half, np.float64)
     sine, cosine = np.sin(angles).T, np.cos(angles).T
@@ -100,16 +102,16 @@ def make_solids(kind: Sequence[int], center: Sequence, half: Sequence, angles: S
 
 
 def _slab(origin, direction):
-    """Ray interval with |x| <= 1 along one axis."""
+    """Computes the ray interval with |x| <= 1 along one axis."""
     inverse = 1 / direction
     below, above = (-1 - origin) * inverse, (1 - origin) * inverse
     return np.minimum(below, above), np.maximum(below, above)
 
 
 def _round(origin, direction):
-    """Ray interval with the unit ball (three axes) or the endless unit cylinder (two axes); NaN where missed.
+    """Computes the ray interval in the unit ball (three axes) or infinite unit cylinder (two axes); NaN if missed.
 
-    From the point of closest approach, which keeps float32 exact for small distant balls.
+    The computation starts from the point of closest approach, which is accurate in float32 for small distant balls.
     """
     square = sum(d * d for d in direction)
     middle = -sum(o * d for o, d in zip(origin, direction, strict=True)) / square
@@ -119,7 +121,7 @@ def _round(origin, direction):
 
 
 def _interval(kind: int, origin, direction):
-    """Ray parameters where a ray in a unit solid's space enters and leaves it; entry < exit where it does."""
+    """Computes the ray parameters at which rays enter and leave a unit solid; entry < exit if they hit it."""
     if kind == ELLIPSOID:
         return _round(origin, direction)
     if kind == CYLINDER:
@@ -133,7 +135,7 @@ def _interval(kind: int, origin, direction):
 
 
 def _screen_boxes(solids: Solids, camera: Camera) -> Int[np.ndarray, "solids 4"]:
-    """Pixels that each solid can cover: top, bottom, left, right, half open; all if partly behind us."""
+    """Bounds the pixels of each solid: top, bottom, left, right, half open; all if it is partly behind the camera."""
     local = (solids.corners - camera.position) @ camera.axes.T
     z = local[..., 2]
     behind = z < NEAR
@@ -153,7 +155,7 @@ def trace(
 
     Returns:
         Depth along the optical axis in meters (FAR for the sky), and the index of the visible solid (-1 for
-        the sky). A solid that holds the camera is invisible.
+        the sky). A solid that contains the camera is invisible.
     """
     depth = np.full((camera.height, camera.width), FAR, np.float32)
     index = np.full(depth.shape, -1, np.int16)
@@ -182,14 +184,17 @@ def in_shadow(
     light: Float32[np.ndarray, "3"],
     where: Bool[np.ndarray, "points"],
 ) -> Bool[np.ndarray, "points"]:
-    """Tells which of the points in `where` an occluder hides from the light; False for the others.
+    """Computes which points an occluder hides from the light.
 
     Args:
-        solids: All solids.
-        occluders: Indices of those that cast a shadow.
-        points: In the world, in meters, a little above their surface.
+        solids: Solids of the scene.
+        occluders: Indices of the solids that cast a shadow.
+        points: Points in the world, in meters, slightly above their surface.
         light: Position of the light in the world, in meters.
-        where: Points to look at.
+        where: Whether a point is tested.
+
+    Returns:
+        True for the tested points that are in shadow.
     """
     to_light = light[:, None] - points
     ray = to_light / np.sqrt((to_light * to_light).sum(0))

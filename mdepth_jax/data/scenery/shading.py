@@ -1,4 +1,4 @@
-"""Solid textures, light and sensor of the rendered scenes."""
+"""Shading of the rendered scenes: solid textures, light and sensor."""
 
 import colorsys
 import functools
@@ -27,17 +27,17 @@ PATTERNS = {
     "stripes y": (_GRID, _LONG, 1, _LONG, 0.5, 0),
     "stripes z": (_GRID, _LONG, _LONG, 1, 0.5, 0),
 }
-"""Solid textures: functions of the place in the solid, which suit a box, a ball and a floor alike."""
+"""Solid textures: functions of the position in the solid, for a box, a ball and a floor alike."""
 
 
 class Materials(NamedTuple):
     """Textures, one row per material.
 
     Attributes:
-        colors: The two colors of the pattern, linear RGB in [0, 1].
-        formula: Which pattern.
+        colors: Two colors of the pattern, linear RGB in [0, 1].
+        formula: Kind of the pattern.
         cell: Size of a cell of the pattern along x, y, z, in meters.
-        phase: Place of the pattern, in cells.
+        phase: Offset of the pattern, in cells.
         share: Share of a cell that has the first color.
         shift: Shift of every other row, in cells.
         grain: Strength of a fine noise over the pattern.
@@ -58,7 +58,14 @@ def make_materials(
     size: Sequence[float],
     rng: np.random.Generator,
 ) -> Materials:
-    """Makes a material per entry: pattern, color (hue, saturation, value in [0, 1]), cell in meters."""
+    """Creates materials with random variations.
+
+    Args:
+        pattern: Key of `PATTERNS`, per material.
+        hsv: Color (hue, saturation, value) in [0, 1], per material.
+        size: Size of a cell of the pattern in meters, per material.
+        rng: Random generator.
+    """
     count = len(pattern)
     rows = np.array([PATTERNS[name] for name in pattern], np.float32)
     first = np.array([colorsys.hsv_to_rgb(*color) for color in hsv], np.float32)
@@ -82,16 +89,16 @@ class Lighting(NamedTuple):
     """One light that casts shadows, ambient light, the air and the sensor.
 
     Attributes:
-        position: Of the light in meters; the sun is a light very far away.
-        color: Of the light, linear RGB.
+        position: Position of the light in meters; the sun is very far away.
+        color: Color of the light, linear RGB.
         reach: Distance in meters at which the light has halved; infinite for the sun.
-        ambient: Light from above, linear RGB; from below comes half of it.
+        ambient: Ambient light from above, linear RGB; half of it comes from below.
         fill: Direction times strength of a weak light without shadows.
         horizon: Color of the sky at the horizon and of the haze.
         zenith: Color of the sky above.
-        haze: Share of the light that one meter of air takes away.
+        haze: Share of the light that one meter of air absorbs.
         exposure: Mean brightness of the linear image.
-        noise: Standard deviation of the sensor noise, of a full scale of 1.
+        noise: Half width of the uniform sensor noise, with a full scale of 1.
     """
 
     position: Float32[np.ndarray, "3"]
@@ -108,7 +115,7 @@ class Lighting(NamedTuple):
 
 @functools.cache
 def _noise_volume() -> UInt8[np.ndarray, "64 64 64"]:
-    """Smooth periodic noise with features of about eight cells."""
+    """Creates smooth periodic noise with features of about eight cells, 0 to 255."""
     volume = np.random.default_rng(0).standard_normal((64, 64, 64), np.float32)
     for axis in (0, 1, 2):
         for _ in range(8):
@@ -117,28 +124,28 @@ def _noise_volume() -> UInt8[np.ndarray, "64 64 64"]:
 
 
 def _noise(x, y, z):
-    """Smooth noise in [0, 1] with features of about eight units."""
+    """Returns smooth noise in [0, 1] with features of about eight units."""
     i, j, k = (axis.astype(np.int32) & 63 for axis in (x, y, z))
     return _noise_volume().ravel().take((i << 12) + (j << 6) + k) * np.float32(1 / 255)
 
 
-def _gather(table: np.ndarray, of: Int[np.ndarray, "points"]) -> np.ndarray:
-    """Spreads the rows of a table over the points: (values of a row, points)."""
-    return np.ascontiguousarray(table.reshape(len(table), -1).T).take(of, axis=1)
+def _gather(table: np.ndarray, rows: Int[np.ndarray, "points"]) -> np.ndarray:
+    """Gathers a row of a table for each point, as (values of a row, points)."""
+    return np.ascontiguousarray(table.reshape(len(table), -1).T).take(rows, axis=1)
 
 
-def _texture(materials: Materials, of: Int[np.ndarray, "points"], place, normal, footprint):
-    """Linear RGB (3, points) of the textures at `place` (meters in the solid's own axes).
+def _texture(materials: Materials, material: Int[np.ndarray, "points"], place, normal, footprint):
+    """Computes the linear RGB (3, points) of the textures at `place` (meters in the solid's own axes).
 
-    A pattern fades where a pixel's footprint outgrows its cells, so that distance does not alias.
+    A pattern fades where a pixel's footprint outgrows its cells, which avoids aliasing at a distance.
     """
     formula, share, shift, strength, smallest = _gather(
         np.stack(
             [materials.formula, materials.share, materials.shift, materials.grain, materials.cell.min(1)], 1
         ).astype(np.float32),
-        of,
+        material,
     )
-    x, y, z = place / _gather(materials.cell, of) + _gather(materials.phase, of)
+    x, y, z = place / _gather(materials.cell, material) + _gather(materials.phase, material)
     row = np.floor(y)
     x, z = x + shift * row, z + shift * row
     column, layer = np.floor(x), np.floor(z)
@@ -152,17 +159,17 @@ def _texture(materials: Materials, of: Int[np.ndarray, "points"], place, normal,
     np.copyto(mix, rings - np.floor(rings), where=formula == _WOOD)
     mix = 0.5 + (mix - 0.5) * np.clip(1.6 - 1.6 * footprint / smallest, 0, 1)
     grain = 1 + strength * (_noise(*(80 * place)) - 0.5) * np.clip(2 - 20 * footprint, 0, 1)
-    first, second = _gather(materials.colors[:, 0], of), _gather(materials.colors[:, 1], of)
+    first, second = (_gather(materials.colors[:, i], material) for i in (0, 1))
     return (second + (first - second) * mix) * grain
 
 
-def _surface(solids: Solids, of: Int[np.ndarray, "points"], points: Float32[np.ndarray, "3 points"]):
-    """World normal, normal in the solid's axes and place in meters in the solid's axes, each (3, points)."""
-    offset = points - _gather(solids.center, of)
-    rows = _gather(solids.to_local, of).reshape(3, 3, -1)
+def _surface(solids: Solids, index: Int[np.ndarray, "points"], points: Float32[np.ndarray, "3 points"]):
+    """Computes normals in the world and in the solid's axes, and places in meters in the solid's axes, (3, points)."""
+    offset = points - _gather(solids.center, index)
+    rows = _gather(solids.to_local, index).reshape(3, 3, -1)
     local = (rows * offset).sum(1)
     size = np.abs(local)
-    kind = solids.kind.take(of)
+    kind = solids.kind.take(index)
     normal = np.where(size == size.max(0), np.sign(local), 0)
     np.copyto(normal, local, where=kind == ELLIPSOID)
     cylinder = kind == CYLINDER
@@ -171,19 +178,19 @@ def _surface(solids: Solids, of: Int[np.ndarray, "points"], points: Float32[np.n
     np.copyto(normal, np.stack([0 * local[0], local[1], 0 * local[2]]), where=cylinder & cap)
     world = (rows * normal[:, None]).sum(0)
     world /= np.sqrt((world * world).sum(0))
-    return world, normal, local * _gather(solids.half, of)
+    return world, normal, local * _gather(solids.half, index)
 
 
 class Scene(NamedTuple):
-    """All that a picture is made of.
+    """Everything that determines a picture, except for the sensor noise.
 
     Attributes:
-        solids: All solids.
-        material: Per solid its row in `materials`.
-        casts: Per solid whether it casts a shadow.
-        materials: The textures.
+        solids: Solids in the world.
+        material: Row in `materials`, per solid.
+        casts: Whether a solid casts a shadow.
+        materials: Textures.
         lighting: Light, air and sensor.
-        camera: Where the picture is taken from.
+        camera: Camera that takes the picture.
     """
 
     solids: Solids
@@ -200,24 +207,24 @@ def shade(
     index: Int16[np.ndarray, "height width"],
     rng: np.random.Generator,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Gives the picture of a scene.
+    """Renders the picture of a scene as sRGB-like values, 0 to 255.
 
     Args:
-        scene: What is seen.
+        scene: Scene to render.
         depth: Depth in meters, from `trace`.
-        index: Visible solid or -1, from `trace`.
-        rng: For the sensor noise.
+        index: Index of the visible solid or -1, from `trace`.
+        rng: Random generator of the sensor noise.
     """
     lighting, camera = scene.lighting, scene.camera
     u, v = camera.columns(), camera.rows()[:, None]
     ray = np.stack([(a[0] * u + (a[1] * v + a[2])).ravel() for a in camera.axes.T])
-    of, distance = np.maximum(index, 0).astype(np.intp).ravel(), depth.ravel()
+    solid, distance = np.maximum(index, 0).astype(np.intp).ravel(), depth.ravel()
     points = camera.position[:, None] + distance * ray
-    normal, own_normal, place = _surface(scene.solids, of, points)
+    normal, own_normal, place = _surface(scene.solids, solid, points)
     length = np.sqrt((ray * ray).sum(0))
     facing = np.abs((normal * ray).sum(0)) / length
     footprint = distance / camera.focal / np.maximum(facing, 0.08)
-    image = _texture(scene.materials, scene.material.take(of), place, own_normal, footprint)
+    image = _texture(scene.materials, scene.material.take(solid), place, own_normal, footprint)
     image *= _illumination(scene, points, normal)
     horizon = lighting.horizon[:, None]
     image = horizon + (image - horizon) * np.exp(-lighting.haze * distance)
@@ -230,7 +237,7 @@ def shade(
 
 
 def _sky(lighting: Lighting, direction):
-    """Linear RGB (3, points) of the sky in the unit directions: a gradient with clouds."""
+    """Computes the linear RGB (3, points) of the sky in unit directions: a gradient with clouds."""
     height = np.clip(direction[1], 0.02, 1)
     x, z = (12 * direction[i] / (height + 0.15) for i in (0, 2))
     cloud = _noise(x, z, 200 * lighting.exposure * np.ones_like(x))
@@ -239,7 +246,7 @@ def _sky(lighting: Lighting, direction):
 
 
 def _illumination(scene: Scene, points, normal) -> Float[np.ndarray, "3 points"]:
-    """Light that falls on the points, linear RGB."""
+    """Computes the light that falls on the points, linear RGB."""
     solids, lighting = scene.solids, scene.lighting
     to_light = lighting.position[:, None] - points
     square = (to_light * to_light).sum(0)

@@ -1,4 +1,4 @@
-"""The stage that a scene is built on: random draws, materials by family, solids in turned frames."""
+"""Construction of a scene: random draws, materials by family, solids in rotated frames."""
 
 import math
 from collections.abc import Sequence
@@ -69,14 +69,18 @@ STYLES = {
     "white": (("plain",), (0.0, 1.0), (0.0, 0.05), (0.85, 1.0), (0.3, 0.6)),
     "black": (("plain",), (0.0, 1.0), (0.0, 0.2), (0.05, 0.2), (0.3, 0.6)),
 }
-"""Families of materials."""
+"""Families of materials, by name."""
 
 Number = float | int
 Triple = tuple[Number, Number, Number]
 
 
 class Stage:
-    """A scene under construction, with the random numbers that it is made from."""
+    """A scene under construction, with its random generator.
+
+    Args:
+        rng: Random generator of everything in the scene.
+    """
 
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
@@ -90,7 +94,7 @@ class Stage:
         return low + (high - low) * self.rng.random()
 
     def chance(self, probability: float) -> bool:
-        """Tells whether something happens."""
+        """Draws True with a probability."""
         return self.rng.random() < probability
 
     def pick(self, items: Sequence):
@@ -98,24 +102,33 @@ class Stage:
         return items[int(self.rng.random() * len(items))]
 
     def several(self, most: int) -> range:
-        """Draws how often something is done, at most `most` times."""
+        """Draws a number of repetitions, from 0 to `most`, as a range."""
         return range(int(self.rng.random() * (most + 1)))
 
     def material(self, style: str) -> int:
-        """Makes a new material of a family in STYLES and gives its number."""
+        """Adds a random material of a family in STYLES and returns its number."""
         patterns, *ranges = STYLES[style]
         hue, saturation, value, size = (self.between(*limits) for limits in ranges)
         self._styles.append((self.pick(patterns), (hue, saturation, value), size))
         return len(self._styles) - 1
 
     def add(self, kind: int, center: Triple, half: Triple, angles: Triple, material: int, casts: bool) -> None:
-        """Adds one solid, see `make_solids`."""
+        """Adds a solid, see `make_solids`.
+
+        Args:
+            kind: BOX, ROOF, ELLIPSOID or CYLINDER.
+            center: (x, y, z) in meters.
+            half: Half extents in meters.
+            angles: (yaw, tilt, roll) in radians.
+            material: Number of its material.
+            casts: Whether it casts a shadow.
+        """
         self._solids.append((kind, center, half, angles))
         self._material.append(material)
         self._casts.append(casts)
 
     def finish(self, camera: Camera, lighting: Lighting) -> Scene:
-        """Gives the scene."""
+        """Returns the scene."""
         patterns, colors, sizes = zip(*self._styles, strict=True)
         materials = make_materials(patterns, colors, sizes, self.rng)
         solids = make_solids(*zip(*self._solids, strict=True))
@@ -123,7 +136,15 @@ class Stage:
 
 
 class Frame(NamedTuple):
-    """A place on the stage, turned about the vertical: the local axes of a thing, in meters, y up."""
+    """Local coordinate system of a thing on the stage, rotated about the vertical.
+
+    Attributes:
+        stage: Stage to which solids are added.
+        x: Position of the origin in meters.
+        y: Height of the origin in meters.
+        z: Position of the origin in meters.
+        yaw: Rotation about the vertical in radians.
+    """
 
     stage: Stage
     x: float = 0.0
@@ -132,7 +153,7 @@ class Frame(NamedTuple):
     yaw: float = 0.0
 
     def at(self, x: Number, y: Number, z: Number, yaw: Number = 0) -> "Frame":
-        """Gives a frame inside this one."""
+        """Returns a frame inside this one."""
         s, c = math.sin(self.yaw), math.cos(self.yaw)
         return Frame(self.stage, self.x + c * x + s * z, self.y + y, self.z - s * x + c * z, self.yaw + yaw)
 
@@ -155,5 +176,5 @@ class Frame(NamedTuple):
         self._put(CYLINDER, center, half, material, tilt, roll, casts)
 
     def roof(self, center: Triple, half: Triple, material: int) -> None:
-        """Adds a double gable roof whose ridge runs along z; its lower half is meant to be hidden."""
+        """Adds a double gable roof whose ridge runs along z; its lower half has to be hidden."""
         self._put(ROOF, center, half, material, 0.0, 0.0, True)

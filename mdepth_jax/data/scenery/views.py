@@ -1,4 +1,4 @@
-"""Camera, light and free places of a layout."""
+"""Random camera, light and free places of a layout."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from mdepth_jax.data.scenery.stage import Frame, Stage
 
 
 class View(NamedTuple):
-    """Where the camera stands and looks."""
+    """Position of the camera in meters, and its direction in radians."""
 
     x: float
     y: float
@@ -21,7 +21,7 @@ class View(NamedTuple):
 
 
 def draw_pitch(stage: Stage, down: float, up: float) -> float:
-    """Draws a pitch in radians: strongly down or up with the given probabilities, else about level."""
+    """Draws a pitch in radians: steep with the given probabilities of down and up, otherwise about level."""
     if stage.chance(down):
         return stage.between(-1.1, -0.3)
     if stage.chance(up / (1 - down)):
@@ -36,7 +36,7 @@ def _tint(stage: Stage, strength: float) -> np.ndarray:
 
 
 def draw_lighting(stage: Stage, position: tuple[float, float, float], indoors: bool) -> Lighting:
-    """Draws the light, for a lamp at `position` indoors and for a sun in its direction outdoors."""
+    """Draws the light of a lamp at `position` (indoors) or of a sun in its direction (outdoors)."""
     strength = stage.between(0.8, 2.5) if indoors or stage.chance(0.75) else stage.between(0.0, 0.3)
     fill = np.array([stage.between(-1, 1), stage.between(-0.3, 0.3), stage.between(-1, 1)], np.float32)
     horizon = _tint(stage, 0.15) * stage.between(0.6, 0.95)
@@ -55,14 +55,29 @@ def draw_lighting(stage: Stage, position: tuple[float, float, float], indoors: b
 
 
 class Places:
-    """Free circles on the ground within a rectangle, most of them in the camera's view."""
+    """Free circles on the ground within a rectangle, most of them in the camera's view.
+
+    Args:
+        stage: Stage of the scene.
+        view: Camera, which keeps half a meter free.
+        bounds: Smallest and largest x, smallest and largest z of the rectangle, in meters.
+    """
 
     def __init__(self, stage: Stage, view: View, bounds: tuple[float, float, float, float]):
         self._stage, self._view, self._bounds = stage, view, bounds
         self._taken = [(view.x, view.z, 0.5)]
 
     def find(self, radius: float, near: float, far: float) -> Frame | None:
-        """Draws a free place `near` to `far` meters away, turned at random; None where none is found."""
+        """Draws a free circle and reserves it.
+
+        Args:
+            radius: Radius of the circle in meters.
+            near: Smallest distance from the camera in meters.
+            far: Largest distance from the camera in meters.
+
+        Returns:
+            A frame in a random orientation; None if no free circle was found.
+        """
         stage, view = self._stage, self._view
         left, right, front, back = self._bounds
         for _ in range(6):
@@ -76,7 +91,7 @@ class Places:
         return None
 
     def fill(self, things: tuple[Callable, ...], count: int, radius: float, near: float, far: float) -> None:
-        """Puts up to `count` things in free places."""
+        """Puts up to `count` random things in free circles, see `find`."""
         for _ in range(count):
             place = self.find(radius, near, far)
             if place:

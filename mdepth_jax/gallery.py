@@ -1,4 +1,4 @@
-"""Draws networks beside each other, and where a network is most wrong. In colours near is bright.
+"""Draws networks next to each other, or the worst mistakes of a network. In color maps near is bright.
 
     python -m mdepth_jax.gallery photographs IMAGE|FOLDER|'GLOB'... --models RUN FILE.tflite ... --output FILE.png
     python -m mdepth_jax.gallery failures --model RUN --pairs FILE.csv [--images ROOT] --output FILE.png [--count 8]
@@ -7,134 +7,103 @@
 images whose worst pair is ordered most wrongly, relative to the range of their prediction.
 """
 
-import argparse
-import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import Float32, Int32
 
 from mdepth_jax import cli, plots
 from mdepth_jax.data.images import read_image, resize_map
 from mdepth_jax.data.sources.open import open_source
-from mdepth_jax.data.types import Source
 from mdepth_jax.errors import UserError
+from mdepth_jax.inference.failures import find_failures
 from mdepth_jax.inference.inputs import find_inputs
-from mdepth_jax.inference.predictor import (
-    Picture,
-    Predictor,
-    in_threads,
-    load_predictor,
-    make_picture,
-    predict_in_batches,
-)
-from mdepth_jax.plots import Failure
+from mdepth_jax.inference.network import open_network
+from mdepth_jax.inference.predictor import predict_pictures, prepare_picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotographsFlags:
+    """Values of the command line of `photographs`; see `parse`."""
+
+    inputs: Sequence[str]
+    models: Sequence[Path]
+    output: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailuresFlags:
+    """Values of the command line of `failures`; see `parse`."""
+
+    model: Path
+    pairs: Path
+    images: Path | None
+    split: str
+    count: int
+    output: Path
+
+    def __post_init__(self) -> None:
+        if self.count <= 0:
+            raise UserError(f"`count` is {self.count}; it must be positive")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Draws the picture; returns the exit status."""
-    args = parse(argv)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.draw(args)
-    print(args.output)
+    flags = parse(argv)
+    if isinstance(flags, PhotographsFlags):
+        draw_photographs(flags)
+    else:
+        draw_failures(flags)
+    print(flags.output)
     return 0
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mdepth_jax.gallery",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def parse(argv: Sequence[str] | None) -> PhotographsFlags | FailuresFlags:
+    """Parses the command line."""
+    parser = cli.make_parser("mdepth_jax.gallery", __doc__)
     commands = parser.add_subparsers(required=True, metavar="photographs|failures")
-    photographs = commands.add_parser("photographs")
+    photographs = commands.add_parser("photographs", allow_abbrev=False)
     photographs.add_argument("inputs", nargs="+", metavar="INPUT", help="image, folder or glob pattern")
     photographs.add_argument(
-        "--models", type=Path, nargs="+", required=True, help="runs, .safetensors or .tflite files"
+        "--models", type=Path, nargs="+", required=True, help="run directories, .safetensors, .tflite or 'embedded'"
     )
-    photographs.set_defaults(draw=draw_photographs)
-    failures = commands.add_parser("failures")
-    failures.add_argument("--model", type=Path, required=True, help="run, .safetensors or .tflite file")
+    photographs.set_defaults(flags=PhotographsFlags)
+    failures = commands.add_parser("failures", allow_abbrev=False)
+    failures.add_argument(
+        "--model", type=Path, required=True, help="run directory, .safetensors, .tflite or 'embedded'"
+    )
     failures.add_argument("--pairs", type=Path, required=True, help="CSV of pairs in DIW's format, or prepared records")
     failures.add_argument("--images", type=Path, help="folder of the CSV's paths (default: the CSV's own)")
-    failures.add_argument("--split", default="test", help="of prepared records (default: test)")
+    failures.add_argument("--split", default="test", help="split of prepared records (default: test)")
     failures.add_argument("--count", type=int, default=8, help="images to draw (default: 8)")
-    failures.set_defaults(draw=draw_failures)
+    failures.set_defaults(flags=FailuresFlags)
     for command in (photographs, failures):
         command.add_argument("--output", type=Path, required=True, help="PNG to write")
-    return parser.parse_args(argv)
+    return cli.parse(parser, argv)
 
 
-def draw_photographs(args: argparse.Namespace) -> None:
+def draw_photographs(flags: PhotographsFlags) -> None:
     """Draws every network's prediction of every image."""
-    images = {name: read_image(path) for name, path in find_inputs(args.inputs).items()}
+    images = {name: read_image(path) for name, path in find_inputs(flags.inputs).items()}
     columns = {}
-    for path in args.models:
-        predictor = load_predictor(path)
-        pictures = [make_picture(name, image, predictor, keep=False) for name, image in images.items()]
-        predicted = predict_in_batches(predictor, pictures)
-        columns[str(path)] = [resize_map(depth, *picture.size) for picture, depth in predicted]
-    plots.save_comparison(args.output, list(images.values()), columns)
+    for path in flags.models:
+        predictor = open_network(path).predictor
+        pictures = [prepare_picture(name, image, predictor) for name, image in images.items()]
+        predictions = predict_pictures(predictor, pictures)
+        columns[str(path)] = [resize_map(each.values, *each.picture.size) for each in predictions]
+    plots.save_comparison(flags.output, list(images.values()), columns)
 
 
-def draw_failures(args: argparse.Namespace) -> None:
-    """Draws the images whose worst pair is the worst.
+def draw_failures(flags: FailuresFlags) -> None:
+    """Draws the images whose worst pair is ordered most wrongly.
 
     Raises:
         UserError: No pair is ordered wrongly, or there are none.
     """
-    source = open_source(args.pairs, args.split, root=args.images)
-    predictor = load_predictor(args.model)
-    failures = heapq.nlargest(args.count, find_failures(predictor, source), key=lambda failure: failure.error)
+    source = open_source(flags.pairs, flags.split, root=flags.images)
+    failures = find_failures(open_network(flags.model).predictor, source, flags.count)
     if not failures:
-        raise UserError(f"{args.pairs}: no pair is ordered wrongly, so there is nothing to draw")
-    plots.save_failures(args.output, failures, [source[failure.image]["image"] for failure in failures])
-
-
-def find_failures(predictor: Predictor, source: Source) -> Iterator[Failure]:
-    """Gives the worst pair of every image that has a wrong one."""
-    pairs: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-
-    def read(index: int) -> Picture:
-        example = source[index]
-        pairs[index] = example["points"], example["relation"]
-        return make_picture(str(index), example["image"], predictor, keep=False)
-
-    pictures = in_threads(read, range(len(source)))
-    for index, (picture, depth) in enumerate(predict_in_batches(predictor, pictures)):
-        failure = worst_pair(index, resize_map(depth, *picture.size), *pairs.pop(index))
-        if failure:
-            yield failure
-
-
-def worst_pair(
-    index: int,
-    depth: Float32[np.ndarray, "height width"],
-    points: Int32[np.ndarray, "pairs 2 2"],
-    relation: Int32[np.ndarray, "pairs"],
-) -> Failure | None:
-    """Finds the pair whose depths differ most in the wrong direction.
-
-    Args:
-        index: Of the image.
-        depth: Larger = farther, at the size of the image.
-        points: 0-based pixels as (A or B, y or x).
-        relation: +1 where A is farther, -1 where A is nearer, 0 where both are equal.
-
-    Returns:
-        The pair; None if all are right. As in WHDR, a tie is wrong.
-    """
-    low, high = plots.depth_limits(depth)
-    at_points = depth[points[..., 0], points[..., 1]]
-    difference = (at_points[:, 0] - at_points[:, 1]) / max(high - low, 1e-6)
-    errors = np.where(relation == 0, np.abs(difference), -relation * difference)
-    wrong = np.where(relation == 0, errors > 0, errors >= 0)
-    if not wrong.any():
-        return None
-    worst = int(np.argmax(np.where(wrong, errors, -1)))
-    return Failure(index, float(errors[worst]), points[worst], int(relation[worst]), depth)
+        raise UserError(f"{flags.pairs}: no pair is ordered wrongly, so there is nothing to draw")
+    plots.save_failures(flags.output, failures, [source[failure.image]["image"] for failure in failures])
 
 
 if __name__ == "__main__":

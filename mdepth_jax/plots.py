@@ -1,7 +1,8 @@
-"""Pictures of a run: predictions beside their references, and the losses with their weights over time."""
+"""Pictures: depth in colors, curves of a run, comparisons of networks."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -15,23 +16,34 @@ from mdepth_jax.files import atomic_path
 _NEAR_BRIGHT = (matplotlib.colormaps["inferno"](np.arange(256))[:, :3] * 255).astype(np.uint8)
 
 
-def depth_limits(depth: Float[np.ndarray, "height width"]) -> tuple[float, float]:
-    """Gives the 2nd and the 98th percentile of what is known of a map; (0, 0) if nothing is."""
+class DepthRange(NamedTuple):
+    """Range of depths.
+
+    Attributes:
+        low: Lower end.
+        high: Upper end.
+    """
+
+    low: float
+    high: float
+
+
+def depth_limits(depth: Float[np.ndarray, "height width"]) -> DepthRange:
+    """Computes the 2nd and the 98th percentile of the known (finite) values of a map; 0 and 0 if there are none."""
     known = depth[np.isfinite(depth)]
     if not known.size:
-        return 0.0, 0.0
-    low, high = np.percentile(known, [2, 98]).tolist()
-    return low, high
+        return DepthRange(0.0, 0.0)
+    return DepthRange(*np.percentile(known, [2, 98]).tolist())
 
 
 def colorize(
-    depth: Float[np.ndarray, "height width"], limits: tuple[float, float] | None = None
+    depth: Float[np.ndarray, "height width"], limits: DepthRange | None = None
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Paints relative depth, near bright and far dark; unknown (NaN) is grey.
+    """Converts depth to colors, near bright and far dark; unknown (NaN) is gray.
 
     Args:
-        depth: Larger = farther.
-        limits: The depths that get the brightest and the darkest colour; None: `depth_limits`.
+        depth: Depth; larger = farther.
+        limits: Depths of the brightest and the darkest color; None: `depth_limits`.
     """
     low, high = limits or depth_limits(depth)
     nearness = (np.float32(high) - depth) * np.float32(256 / max(high - low, 1e-6))
@@ -46,7 +58,7 @@ def prediction_grid(
     predictions: Float[np.ndarray, "n height width 1"],
     references: Float[np.ndarray, "n height width 1"] | None = None,
 ) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
-    """Lays out one row per image: image | prediction | reference (where there is one)."""
+    """Builds one picture with a row for each image: image, prediction and, if given, reference depth."""
     rows = []
     for index, image in enumerate(images):
         row = [image, colorize(predictions[index, ..., 0])]
@@ -57,11 +69,11 @@ def prediction_grid(
 
 
 def save_curves(path: pathlib.Path, records: Sequence[dict[str, Any]]) -> None:
-    """Draws losses, their weights and WHDR over the steps of a run into a PNG.
+    """Draws losses, their weights and scores over the steps of a run into a PNG.
 
     Args:
-        path: The file to write.
-        records: Of `metrics.jsonl`.
+        path: Path of the PNG.
+        records: Records of `metrics.jsonl`.
     """
     panels = {"loss": "losses (raw)", "weight": "weights of the losses", "eval": "scores on the held-out set"}
     figure = Figure(figsize=(12, 3.6), layout="constrained")
@@ -84,13 +96,14 @@ def save_curves(path: pathlib.Path, records: Sequence[dict[str, Any]]) -> None:
     _save(figure, path, dpi=110)
 
 
-class Point(NamedTuple):
+@dataclass(frozen=True)
+class Point:
     """A network in `save_tradeoff`.
 
     Attributes:
-        label: Written beside it.
-        parameters: In millions.
-        whdr: 0 to 1.
+        label: Label next to its point.
+        parameters: Number of parameters in millions.
+        whdr: WHDR, 0 to 1.
     """
 
     label: str
@@ -99,7 +112,12 @@ class Point(NamedTuple):
 
 
 def save_tradeoff(path: pathlib.Path, groups: Mapping[str, Sequence[Point]]) -> None:
-    """Draws WHDR over the number of parameters (Figure 1) into a PNG, a colour for each group of networks."""
+    """Draws WHDR over the number of parameters (Figure 1) into a PNG.
+
+    Args:
+        path: Path of the PNG.
+        groups: Networks of each color by the color's title.
+    """
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
@@ -115,10 +133,10 @@ def save_tradeoff(path: pathlib.Path, groups: Mapping[str, Sequence[Point]]) -> 
 
 
 def save_search(path: pathlib.Path, points: Sequence[tuple[float, float]], resource: str, metric: str) -> None:
-    """Draws the score over the resource, iteration by iteration of a pruning, into a PNG.
+    """Draws the score over the resource of a pruning search into a PNG.
 
     Args:
-        path: The file to write.
+        path: Path of the PNG.
         points: Resource and score of the network at the start and after every iteration.
         resource: Name of the horizontal axis.
         metric: Name of the vertical axis.
@@ -137,8 +155,8 @@ def save_weights(path: pathlib.Path, runs: Mapping[str, Sequence[dict[str, Any]]
     """Draws the weights of the losses over the steps into a PNG, a panel for each run.
 
     Args:
-        path: The file to write.
-        runs: The records of each run's `metrics.jsonl` under its title; at least one.
+        path: Path of the PNG.
+        runs: Records of each run's `metrics.jsonl` by the title of its panel; at least one run.
     """
     columns = min(len(runs), 4)
     rows = -(-len(runs) // columns)
@@ -163,12 +181,12 @@ def save_comparison(
     images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
     columns: Mapping[str, Sequence[Float[np.ndarray, "_ _"]]],
 ) -> None:
-    """Draws images, and in a column for each network its predictions of them, into a PNG (Figure 3).
+    """Draws images with a column of color maps for each network into a PNG (Figure 3).
 
     Args:
-        path: The file to write.
-        images: Of any sizes.
-        columns: Under the title of each network its predictions at the images' sizes.
+        path: Path of the PNG.
+        images: Images of any sizes, RGB.
+        columns: Predictions of each network, at the sizes of the images, by the title of its column.
     """
     figure = Figure(figsize=(3 * (1 + len(columns)), 2.4 * len(images)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -182,15 +200,16 @@ def save_comparison(
     _save(figure, path, dpi=110)
 
 
-class Failure(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Failure:
     """A pair that a prediction orders wrongly.
 
     Attributes:
         image: Number of its image.
-        error: How far the prediction is off, relative to its range.
+        error: Difference of the predicted depths in the wrong direction, relative to the range of the prediction.
         points: 0-based pixels as (A or B, y or x).
-        relation: In truth: +1 if A is farther, -1 if B is, 0 if both are equally far.
-        depth: The prediction at the size of the image.
+        relation: True relation: +1 if A is farther, -1 if B is, 0 if both are equally far.
+        depth: Prediction at the size of the image.
     """
 
     image: int
@@ -203,19 +222,19 @@ class Failure(NamedTuple):
 def save_failures(
     path: pathlib.Path, failures: Sequence[Failure], images: Sequence[UInt8[np.ndarray, "_ _ 3"]]
 ) -> None:
-    """Draws images and predictions with the pairs that are wrong into a PNG.
+    """Draws images and predictions with their wrongly ordered pairs into a PNG.
 
     Args:
-        path: The file to write.
-        failures: At least one.
-        images: Of each.
+        path: Path of the PNG.
+        failures: Failures to draw, a row each; at least one.
+        images: Image of each failure, RGB.
     """
     figure = Figure(figsize=(8, 3.2 * len(failures)), layout="constrained")
     FigureCanvasAgg(figure)
     for row, failure, image in zip(figure.subplots(len(failures), 2, squeeze=False), failures, images, strict=True):
         truth = {1: "A is farther", -1: "B is farther", 0: "both are equally far"}[failure.relation]
         row[0].set_title(f"image {failure.image}: {truth}", fontsize=9)
-        row[1].set_title(f"predicted otherwise by {failure.error:.0%} of the range", fontsize=9)
+        row[1].set_title(f"wrong by {failure.error:.0%} of the predicted range", fontsize=9)
         for axis, picture in zip(row, (image, colorize(failure.depth)), strict=True):
             axis.imshow(picture)
             axis.set_axis_off()

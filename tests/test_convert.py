@@ -78,7 +78,7 @@ def test_evaluation_of_a_file_is_that_of_its_network(saved, file, folder, tmp_pa
     network, exported = (whdr(model, folder, tmp_path / "scores.json") for model in (saved, file))
     assert network["pairs"] == exported["pairs"] > 0
     assert abs(network["wrong"] - exported["wrong"]) <= 1
-    with pytest.raises(UserError, match=r"give --pairs FILE\.csv"):
+    with pytest.raises(UserError, match=r"give `pairs`"):
         evaluate.main(["--model", str(file)])
 
 

@@ -1,18 +1,18 @@
 import json
+from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from mdepth_jax import evaluate, prepare
-from mdepth_jax.data.images import resize_image, resize_map
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import build_model, save_weights
-from mdepth_jax.models.header import Header, TrainingRun
+from mdepth_jax.inference.network import Network
+from mdepth_jax.inference.scoring import evaluate_network
+from mdepth_jax.models import Header
 from mdepth_jax.training.config import overlay
+from tests.inference.saved import save_mean, save_run
 
 
 @pytest.fixture(scope="module")
@@ -22,101 +22,86 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def model():
-    data = {"height": 32, "width": 64, "source": "scenes", "count": 4, "eval_count": 4, "eval_pairs": 5}
-    config = overlay(model={"width": 0.25}, data=data)
-    return build_model(config.model, rngs=nnx.Rngs(0)), config
+@pytest.fixture
+def network(monkeypatch):
+    """A network that predicts the brightness."""
+    config = overlay(data={"height": 32, "width": 64, "crop": "center", "eval_crop": "eigen"})
+    network = Network(
+        Path("run"), lambda images: images.mean(-1, keepdims=True, dtype=np.float32), config, Header(), ""
+    )
+    monkeypatch.setattr(evaluate, "open_network", lambda path: network)
+    return network
 
 
-@pytest.fixture(scope="module")
-def saved(model, tmp_path_factory):
-    network, config = model
-    path = tmp_path_factory.mktemp("run") / "model.safetensors"
-    save_weights(path, network, config.model, Header(TrainingRun(config=config.to_dict())))
-    return path
+def run(*arguments):
+    assert evaluate.main(["--model", "run", *map(str, arguments)]) == 0
 
 
-def test_equals_a_plain_loop_over_the_pairs(folder, model, saved, tmp_path, capsys):
-    """Every pair at the image's own size, the prediction resized there by hand."""
-    network, _ = model
-    network.eval()
-    wrong = total = 0
-    for example in open_source(folder / "pairs_test.csv"):
-        depth = np.asarray(network(jnp.asarray(resize_image(example["image"], 32, 64)[np.newaxis])).depth)[0, :, :, 0]
-        height, width = example["image"].shape[:2]
-        for points, relation in zip(example["points"], example["relation"], strict=True):
-            z_a, z_b = (bilinear(depth, (y + 0.5) * 32 / height - 0.5, (x + 0.5) * 64 / width - 0.5) for y, x in points)
-            wrong += np.sign(z_a - z_b) != relation
-            total += 1
-    output = tmp_path / "scores.json"
-    evaluate.main(["--model", str(saved), "--pairs", str(folder / "pairs_test.csv"), "--batch_size", "4", "--json",
-                   str(output)])  # fmt: skip
+def test_pairs(folder, network, tmp_path, capsys):
+    """Whole images count, whatever crop the run evaluates on."""
+    output = tmp_path / "new/scores.json"
+    run("--pairs", folder / "pairs_test.csv", "--batch_size", "4", "--json", output)
     scores = json.loads(output.read_text())
-    assert (scores["wrong"], scores["pairs"]) == (wrong, total)
-    assert scores["whdr"] == wrong / total
-    assert f"WHDR {wrong / total:.4f}" in capsys.readouterr().out
+    config = overlay(data={"height": 32, "width": 64})
+    expected = evaluate_network(network.model, open_source(folder / "pairs_test.csv"), config, batch_size=4)
+    assert (scores["wrong"], scores["pairs"]) == (expected.wrong, expected.total)
+    assert (scores["whdr"], scores["model"]) == (expected.whdr, "run")
+    assert f"WHDR {expected.whdr:.4f}" in capsys.readouterr().out
+    assert network.config.data.crop == "center"
 
 
-def bilinear(values, y, x):
-    y, x = np.clip(y, 0, values.shape[0] - 1), np.clip(x, 0, values.shape[1] - 1)
-    top, left = int(y), int(x)
-    bottom, right = min(top + 1, values.shape[0] - 1), min(left + 1, values.shape[1] - 1)
-    above = values[top, left] + (values[top, right] - values[top, left]) * (x - left)
-    below = values[bottom, left] + (values[bottom, right] - values[bottom, left]) * (x - left)
-    return above + (below - above) * (y - top)
-
-
-def test_images_in_another_folder(folder, saved, tmp_path):
+def test_images_in_another_folder(folder, network, tmp_path):
     copy = tmp_path / "elsewhere.csv"
     copy.write_text((folder / "pairs_test.csv").read_text())
-    evaluate.main(["--model", str(saved), "--pairs", str(copy), "--images", str(folder)])
+    run("--pairs", copy, "--images", folder)
     with pytest.raises(UserError, match=r"elsewhere\.csv:2: .*no such file"):
-        evaluate.main(["--model", str(saved), "--pairs", str(copy)])
+        run("--pairs", copy)
 
 
-def test_depth_maps_beside_the_images(folder, model, saved, tmp_path, capsys):
-    network, _ = model
-    network.eval()
-    squares = []
-    for example in open_source(folder / "pairs_test.csv", maps=Maps(depth=0.001)):
-        small = jnp.asarray(resize_image(example["image"], 32, 64)[np.newaxis])
-        depth = resize_map(np.asarray(network(small).depth)[0, :, :, 0], *example["depth"].shape)
-        depth = (depth - depth.mean()) / depth.std(ddof=1) * 0.6148231626 + 2.8424594402
-        depth = np.where(depth < 0, depth[depth > 0].min() + 1e-5, depth)
-        squares.append((depth - example["depth"])[np.isfinite(example["depth"])] ** 2)
+def test_depth_maps_next_to_the_images(folder, network, tmp_path, capsys):
     output = tmp_path / "scores.json"
-    evaluate.main(["--model", str(saved), "--pairs", str(folder / "pairs_test.csv"), "--depth_scale", "0.001",
-                   "--align", "nyu", "--json", str(output)])  # fmt: skip
+    run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--align", "nyu", "--json", output)
     scores = json.loads(output.read_text())
+    source = open_source(folder / "pairs_test.csv", maps=Maps(depth=0.001))
+    config = overlay(data={"height": 32, "width": 64})
+    expected = evaluate_network(network.model, source, config, batch_size=8, has_maps=True, align=True).scores
     assert scores["depth_maps"] == 6
-    assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(np.concatenate(squares))), rel=1e-3)
-    assert 0 <= scores["delta1"] <= 1
+    assert {name: scores[name] for name in expected} == expected
     assert f"RMSE {scores['rmse']:.4f}" in capsys.readouterr().out
     with pytest.raises(UserError, match="is 320x240, the crop is for 640x480"):
-        evaluate.main(["--model", str(saved), "--pairs", str(folder / "pairs_test.csv"), "--depth_scale", "0.001",
-                       "--crop", "eigen"])  # fmt: skip
+        run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--crop", "eigen")
 
 
-def test_a_file_of_weights_knows_its_held_out_set(saved, capsys):
-    evaluate.main(["--model", str(saved)])
+def test_a_file_of_weights_knows_its_held_out_set(tmp_path, capsys):
+    path = save_run(tmp_path) / "model.safetensors"
+    evaluate.main(["--model", str(path)])
     assert "n = 20 held-out pairs" in capsys.readouterr().out
 
 
+def test_an_exported_file_needs_pairs(folder, tmp_path, capsys):
+    path = save_mean(tmp_path / "mean.tflite")
+    with pytest.raises(UserError, match="does not know its held-out set; give `pairs`"):
+        evaluate.main(["--model", str(path)])
+    evaluate.main(["--model", str(path), "--pairs", str(folder / "pairs_test.csv")])
+    assert "n = 6 held-out pairs" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
-    "flags",
+    ("flags", "message"),
     [
-        ["--split", "train"],
-        ["--crop", "eigen"],
-        ["--pairs", "f.csv", "--crop", "eigen"],
-        ["--pairs", "f.csv", "--align", "nyu"],
+        (["--split", "train"], "go with `pairs`"),
+        (["--crop", "eigen"], "go with `pairs`"),
+        (["--pairs", "f.csv", "--crop", "eigen"], "need `depth_scale`"),
+        (["--pairs", "f.csv", "--align", "nyu"], "need `depth_scale`"),
+        (["--batch_size", "0"], "`batch_size` is 0"),
     ],
 )
-def test_flags_that_would_do_nothing(flags):
-    with pytest.raises(SystemExit, match="2"):
+def test_flags_that_would_do_nothing(flags, message):
+    with pytest.raises(UserError, match=message):
         evaluate.parse(["--model", "run", *flags])
 
 
-def test_a_run_without_depth_maps_cannot_be_aligned(saved):
-    with pytest.raises(UserError, match=r"--align nyu: .* is not judged by depth maps"):
-        evaluate.main(["--model", str(saved), "--align", "nyu"])
+def test_a_run_without_depth_maps_cannot_be_aligned(network):
+    network.config.data.update({"source": "scenes", "eval_count": 1})
+    with pytest.raises(UserError, match="`align` is 'nyu', but run is not evaluated on depth maps"):
+        run("--align", "nyu")

@@ -4,7 +4,7 @@ import PIL.Image
 from mdepth_jax import plots
 
 
-def test_colorize_near_is_bright_and_unknown_is_grey():
+def test_colorize_near_is_bright_and_unknown_is_gray():
     depth = np.linspace(1, 5, 100, dtype=np.float32).reshape(10, 10)
     depth[0, 1] = np.nan
     painted = plots.colorize(depth)

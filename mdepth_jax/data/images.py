@@ -47,11 +47,15 @@ def _open(encoded: bytes | Path, name: str) -> Image.Image:
         raise UserError(f"{name}: not an image; {_REPLACE}") from None
     except _DECODING_ERRORS as error:
         raise UserError(f"{name}: a damaged image ({error}); {_REPLACE}") from None
+    _load(image, name)
+    return image
+
+
+def _load(image: Image.Image, name: str) -> None:
     try:
         image.load()
     except _DECODING_ERRORS as error:
         raise UserError(f"{name}: a damaged or truncated image ({error}); {_REPLACE}") from None
-    return image
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -80,7 +84,20 @@ def read_image(encoded: bytes | Path, name: str | None = None) -> UInt8[np.ndarr
         UserError: If the file is missing, empty, truncated or not an image.
     """
     name = name or str(encoded)
-    image = _open(encoded, name)
+    return convert_to_rgb(_open(encoded, name), name)
+
+
+def convert_to_rgb(image: Image.Image, name: str) -> UInt8[np.ndarray, "height width 3"]:
+    """Converts a Pillow image to RGB, 0 to 255, upright, as `read_image` does.
+
+    Args:
+        image: Image of any mode but floating point.
+        name: Name of the image in error messages.
+
+    Raises:
+        UserError: If the image is truncated, damaged or in floating point.
+    """
+    _load(image, name)
     return np.array(_to_rgb(ImageOps.exif_transpose(image), name))
 
 

@@ -9,7 +9,7 @@ from mdepth_jax.data.types import Source
 from mdepth_jax.export import verification
 from mdepth_jax.export.calibration import Images
 from mdepth_jax.export.verification import Proof
-from mdepth_jax.inference.scoring import measure
+from mdepth_jax.inference.scoring import evaluate_network
 from mdepth_jax.models import DepthNet
 from mdepth_jax.tflite import quantization
 from mdepth_jax.tflite.conversion import convert
@@ -70,6 +70,6 @@ def prove(
         return proof
     config = config.copy_and_resolve_references()
     config.data.crop = "none"
-    before, after = (measure(network, pairs, config, batch_size=8) for network in (model, file))
+    before, after = (evaluate_network(network, pairs, config, batch_size=8) for network in (model, file))
     verification.check_whdr(before.whdr, after.whdr)
     return proof._replace(pairs=before.total, network_whdr=before.whdr, file_whdr=after.whdr)

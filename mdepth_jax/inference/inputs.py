@@ -1,4 +1,4 @@
-"""Finding the images and videos that a user names."""
+"""Finds the images and videos that a user names."""
 
 import glob
 from collections.abc import Sequence
@@ -10,19 +10,22 @@ from mdepth_jax.inference.video import VIDEO_SUFFIXES
 
 
 def find_inputs(patterns: Sequence[str]) -> dict[str, Path]:
-    """Finds images and videos by the name that what is written about them gets.
+    """Finds images and videos.
 
     Args:
-        patterns: Files, folders (all images below, named by their path from there) and glob patterns.
+        patterns: Files, folders and glob patterns. Of a folder all images below it are meant.
+
+    Returns:
+        The files by the names of their output: the stem of the file, or its path below the folder without suffix.
 
     Raises:
-        UserError: A pattern finds nothing, or two files share a name.
+        UserError: If a pattern matches nothing, or two files share a name.
     """
     found: dict[str, Path] = {}
     for pattern in patterns:
         for name, path in _matches(pattern).items():
             if found.setdefault(name, path) != path:
-                raise UserError(f"{path}: shares its name with {found[name]}; give them in two runs or a common folder")
+                raise UserError(f"{path}: shares its name with {found[name]}; use two runs or give a common folder")
     return found
 
 
@@ -35,8 +38,8 @@ def _matches(pattern: str) -> dict[str, Path]:
     paths = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
     paths = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
     if not paths:
-        raise UserError(f"{pattern}: no such file or folder, nor a pattern that any image or video matches")
+        raise UserError(f"{pattern}: no such file or folder, and no image or video matches it as a pattern")
     found = {path.stem: path for path in paths}
     if len(found) < len(paths):
-        raise UserError(f"{pattern}: matches several files of one name; give the folder that they lie in")
+        raise UserError(f"{pattern}: matches several files of one name; give their common folder")
     return found

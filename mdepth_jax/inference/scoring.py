@@ -1,4 +1,4 @@
-"""Scores a network, of JAX or in a `.tflite` file, on a held-out set."""
+"""Scores of a trained network on a held-out set."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,13 +15,12 @@ from mdepth_jax.data import loading, pipeline
 from mdepth_jax.data.crops import CROPS
 from mdepth_jax.data.types import Source, WantedMaps
 from mdepth_jax.models import DepthNet
-from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.training.evaluation import Evaluation, evaluate
 from mdepth_jax.training.step import Arrays, make_eval_step, make_mesh, replicate, score_pairs
 
 
-def measure(
-    network: DepthNet | DepthInterpreter,
+def evaluate_network(
+    network: DepthNet | Callable[[np.ndarray], np.ndarray],
     source: Source,
     config: ConfigDict,
     *,
@@ -29,22 +28,23 @@ def measure(
     has_maps: bool = False,
     align: bool = False,
 ) -> Evaluation:
-    """Evaluates a network: of JAX on all devices, in a file on the CPU.
+    """Evaluates a network: a Flax network on all devices, the interpreter of a file on the CPU.
 
     Args:
-        network: In evaluation mode.
-        source: The held-out set.
-        config: Of the run that made the network; its size is that of the network's images.
-        batch_size: Rounded up to a multiple of the number of devices.
-        has_maps: Whether the set's depth maps count.
-        align: See `evaluate`.
+        network: Flax network in evaluation mode, or a function from images `[B, H, W, 3]` to predictions
+            `[B, H, W, 1]`, such as the interpreter of a `.tflite` file.
+        source: Held-out set.
+        config: Configuration of the run that made the network, with the size of the network's input.
+        batch_size: Batch size; it is rounded up to a multiple of the number of devices.
+        has_maps: Whether to compare with the set's depth maps.
+        align: Whether to align predictions to NYUv2 first, see `mdepth_jax.training.evaluation.evaluate`.
     """
-    if isinstance(network, DepthInterpreter):
-        mesh = make_mesh(jax.devices()[:1])
-        eval_step = _file_step(network)
-    else:
+    if isinstance(network, DepthNet):
         mesh = make_mesh()
-        eval_step = _network_step(network, mesh)
+        eval_step = _make_network_step(network, mesh)
+    else:
+        mesh = make_mesh(jax.devices()[:1])
+        eval_step = _make_function_step(network)
     spec = loading.eval_spec(config, WantedMaps(depth=has_maps))
     spec = dataclasses.replace(spec, batch_size=mesh.size * -(-batch_size // mesh.size))
     truths = pipeline.eval_truths(source, spec, CROPS[config.data.eval_crop]) if has_maps else None
@@ -52,7 +52,22 @@ def measure(
     return evaluate(eval_step, batches, mesh, truths, log=config.data.log, align=align)
 
 
-def _network_step(model: DepthNet, mesh: Mesh) -> Callable[[Arrays], Arrays]:
+def to_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Converts the scores of an evaluation, with the numbers of pairs and maps behind them, to plain numbers."""
+    scores: dict[str, Any] = dict(evaluation.scores)
+    if evaluation.total:
+        scores |= {
+            "interval": evaluation.interval,
+            "pairs": evaluation.total,
+            "wrong": evaluation.wrong,
+            "row_whdr": evaluation.row_whdr,
+        }
+    if evaluation.maps:
+        scores |= {"depth_maps": evaluation.maps}
+    return scores
+
+
+def _make_network_step(model: DepthNet, mesh: Mesh) -> Callable[[Arrays], Arrays]:
     parts: tuple[Any, ...] = nnx.split(model, nnx.Param, nnx.BatchStat)
     graph, params, batch_stats = parts
     params, batch_stats = replicate((params, batch_stats), mesh)
@@ -60,6 +75,6 @@ def _network_step(model: DepthNet, mesh: Mesh) -> Callable[[Arrays], Arrays]:
     return lambda batch: eval_step(params, batch_stats, batch)
 
 
-def _file_step(interpreter: DepthInterpreter) -> Callable[[Arrays], Arrays]:
+def _make_function_step(predict: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:
     score = jax.jit(score_pairs)
-    return lambda batch: score(jnp.asarray(interpreter(np.asarray(batch["image"]))), batch)
+    return lambda batch: score(jnp.asarray(predict(np.asarray(batch["image"]))), batch)

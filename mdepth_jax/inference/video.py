@@ -1,10 +1,10 @@
-"""Reading and writing of video files, with the optional package PyAV."""
+"""Reads and writes video files, with the optional package PyAV."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,13 +14,14 @@ from mdepth_jax.errors import UserError
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
 
 
-class Video(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Video:
     """A video.
 
     Attributes:
-        frames: RGB, 0 to 255, upright, one after another.
+        frames: Frames in order, RGB, 0 to 255, upright.
         rate: Frames per second.
-        length: Number of frames; 0 if the file does not tell.
+        length: Number of frames; 0 if the file does not state it.
     """
 
     frames: Iterator[UInt8[np.ndarray, "height width 3"]]
@@ -32,7 +33,8 @@ def open_video(path: Path) -> Video:
     """Opens a video file.
 
     Raises:
-        UserError: PyAV is not installed, or the file is no video; when iterating, the file is damaged.
+        UserError: If PyAV is not installed or the file is no video; while iterating over the frames, if the file is
+            damaged.
     """
     av = _pyav()
     try:
@@ -59,10 +61,13 @@ class VideoWriter:
     """Writes an H.264 video, frame by frame.
 
     Args:
-        path: Ends in `.mp4`.
+        path: Path of the file, ending in `.mp4`.
         rate: Frames per second.
-        height: Of the frames; the video leaves out the last row or column of an odd side, as H.264 needs.
-        width: As `height`.
+        height: Height of the frames; the video leaves out the last row of an odd height, as H.264 requires.
+        width: Width of the frames; the video leaves out the last column of an odd width.
+
+    Raises:
+        UserError: If PyAV is not installed.
     """
 
     def __init__(self, path: Path, rate: Fraction, height: int, width: int):

@@ -7,9 +7,11 @@ from PIL import Image
 from mdepth_jax.data.images import read_image, read_map
 from mdepth_jax.data.sources.folders import ImageFolder
 from mdepth_jax.data.sources.maps import Maps
+from mdepth_jax.errors import UserError
 from mdepth_jax.inference import depth_files
 from mdepth_jax.inference.depth_files import DepthWriter
 from mdepth_jax.inference.predictor import Picture
+from mdepth_jax.plots import DepthRange
 
 
 def picture(height, width, name="a"):
@@ -29,9 +31,9 @@ def test_maps_are_a_teachers(tmp_path):
     (tmp_path / "images/room").mkdir(parents=True)
     Image.fromarray(picture(30, 40).image).save(tmp_path / name)
     prediction = np.random.default_rng(1).uniform(0, 4, (8, 16)).astype(np.float32)
-    writer = DepthWriter(tmp_path / "teacher", ["raw16", "npy"], log=2.0, scale=0.0005)
+    writer = DepthWriter(output=tmp_path / "teacher", kinds=["raw16", "npy"], log=2.0, scale=0.0005)
     low, high = writer.write(picture(30, 40, "room/one"), prediction)
-    writer.write_about("RUN")
+    writer.write_description("RUN")
     about = json.loads((tmp_path / "teacher/depth.json").read_text())
     source = ImageFolder(tmp_path, maps=Maps(teacher_depth=about["16-bit codes"]["scale"]))
     depth = np.load(tmp_path / "teacher/room/one.npy")
@@ -42,7 +44,7 @@ def test_maps_are_a_teachers(tmp_path):
 
 
 def test_a_prediction_is_resized_with_half_pixel_centres(tmp_path):
-    writer = DepthWriter(tmp_path, ["npy"])
+    writer = DepthWriter(output=tmp_path, kinds=["npy"])
     writer.write(picture(2, 4), np.array([[1.0, 2.0]], np.float32))
     np.testing.assert_allclose(np.load(tmp_path / "a.npy"), [[1, 1.25, 1.75, 2]] * 2)
 
@@ -50,7 +52,7 @@ def test_a_prediction_is_resized_with_half_pixel_centres(tmp_path):
 def test_pictures(tmp_path):
     depth = np.tile(np.linspace(1, 9, 40, dtype=np.float32), (30, 1))
     one = picture(30, 40)
-    DepthWriter(tmp_path, ["color", "side_by_side"]).write(one, depth)
+    DepthWriter(output=tmp_path, kinds=["color", "side_by_side"]).write(one, depth)
     colors = read_image(tmp_path / "a_color.png").astype(int)
     assert colors.shape == (30, 40, 3)
     assert colors[0, 0].sum() > colors[0, 20].sum() > colors[0, 39].sum()
@@ -58,14 +60,14 @@ def test_pictures(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_what_does_not_fit_is_told(tmp_path):
-    ranges = [(0.5, 2.0), (-3.0, 1.0), (1.0, 80.0)]
+def test_depth_beyond_16_bits_is_noted(tmp_path):
+    ranges = [DepthRange(0.5, 2.0), DepthRange(-3.0, 1.0), DepthRange(1.0, 80.0)]
     for kinds, count in ((["raw16"], 1), (["ply"], 2), (["color"], 0)):
-        notes = list(DepthWriter(tmp_path, kinds).notes(ranges))
+        notes = list(DepthWriter(output=tmp_path, kinds=kinds, fov=60.0).notes(ranges))
         assert len(notes) == count
-    (note,) = DepthWriter(tmp_path, ["raw16"]).notes(ranges)
+    (note,) = DepthWriter(output=tmp_path, kinds=["raw16"]).notes(ranges)
     assert note.startswith("2 predictions have depth from -3 to 80, beyond the 0.001 to 65.53 that")
-    assert not list(DepthWriter(tmp_path, ["raw16"], offset=3.5).notes([(-3.0, 5.0)]))
+    assert not list(DepthWriter(output=tmp_path, kinds=["raw16"], offset=3.5).notes([DepthRange(-3.0, 5.0)]))
 
 
 def test_point_cloud(tmp_path):
@@ -89,12 +91,26 @@ def test_point_cloud(tmp_path):
 
 def test_sixteen_bits_are_sixteen(tmp_path):
     depth = np.linspace(1, 60, 12, dtype=np.float32).reshape(3, 4)
-    DepthWriter(tmp_path, ["raw16"]).write(picture(3, 4), depth)
+    DepthWriter(output=tmp_path, kinds=["raw16"]).write(picture(3, 4), depth)
     np.testing.assert_array_equal(read_map(tmp_path / "a.png"), np.round(depth * 1000))
 
 
 @pytest.mark.parametrize("kinds", [["raw16"], ["side_by_side"], ["ply", "npy"]])
 def test_all_files_are_announced(tmp_path, kinds):
-    writer = DepthWriter(tmp_path, kinds, fov=60.0)
+    writer = DepthWriter(output=tmp_path, kinds=kinds, fov=60.0)
     writer.write(picture(3, 4, "b/c"), np.ones((3, 4), np.float32))
     assert {path for path in tmp_path.rglob("*") if path.is_file()} <= set(writer.files("b/c"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": 0.0}, r"`scale` is 0\.0; it must be positive"),
+        ({"fov": 0.0}, r"`fov` is 0\.0; it must be more than 0 and less than 180"),
+        ({"fov": 180.0}, r"`fov` is 180\.0"),
+        ({"kinds": ["ply"]}, "`ply` needs `fov`"),
+    ],
+)
+def test_wrong_settings(tmp_path, options, message):
+    with pytest.raises(UserError, match=message):
+        DepthWriter(**{"output": tmp_path, "kinds": ["npy"], **options})

@@ -1,10 +1,19 @@
 import threading
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.inference.predictor import Predictor, RunningLimits, in_threads, make_picture, predict_in_batches
+from mdepth_jax.inference.predictor import (
+    Predictor,
+    compile_predictor,
+    map_in_threads,
+    predict_pictures,
+    prepare_picture,
+    recover_depth,
+)
+from tests.inference import saved
 
 
 @pytest.fixture
@@ -16,23 +25,47 @@ def predictor():
         shapes.append(images.shape)
         return images[..., 0].astype(np.float32)
 
-    return Predictor(predict, 4, 6, 3, "depth"), shapes
+    return Predictor(predict, 4, 6, 3), shapes
 
 
 def test_batches_have_one_shape_and_keep_the_order(predictor):
     predictor, shapes = predictor
     images = [np.full((5 + number, 9, 3), 10 * number, np.uint8) for number in range(7)]
-    pictures = [make_picture(str(number), image, predictor, keep=False) for number, image in enumerate(images)]
-    result = list(predict_in_batches(predictor, pictures))
-    assert [picture.name for picture, _ in result] == [str(number) for number in range(7)]
-    for number, (picture, depth) in enumerate(result):
-        assert picture.size == (5 + number, 9)
-        np.testing.assert_array_equal(depth, np.full((4, 6), 10 * number))
+    pictures = [prepare_picture(str(number), image, predictor) for number, image in enumerate(images)]
+    result = list(predict_pictures(predictor, pictures))
+    assert [prediction.picture.name for prediction in result] == [str(number) for number in range(7)]
+    for number, prediction in enumerate(result):
+        assert prediction.picture.size == (5 + number, 9)
+        np.testing.assert_array_equal(prediction.values, np.full((4, 6), 10 * number))
     assert shapes == [(3, 4, 6, 3)] * 3
-    assert list(predict_in_batches(predictor, [])) == []
+    assert list(predict_pictures(predictor, [])) == []
 
 
-def test_in_threads_keeps_the_order_and_does_not_run_ahead_far():
+def test_the_original_is_kept_if_asked(predictor):
+    image = np.arange(5 * 9 * 3, dtype=np.uint8).reshape(5, 9, 3)
+    assert prepare_picture("a", image, predictor[0]).image is None
+    np.testing.assert_array_equal(prepare_picture("a", image, predictor[0], keep=True).image, image)
+
+
+def test_a_network_becomes_one_program():
+    model, _ = saved.network()
+    predictor = compile_predictor(model, 32, 64, batch_size=2)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 64, 3), dtype=np.uint8)
+    expected = np.asarray(model(jnp.asarray(images)).depth)[..., 0]
+    np.testing.assert_allclose(predictor.run(images), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    with pytest.raises(TypeError):
+        predictor.run(images[:1])
+
+
+def test_depth_of_logarithms():
+    values = np.float32([[0.0, 1.0], [2.0, -2.0]])
+    assert recover_depth(values, 0.0) is values
+    depth = recover_depth(values, 2.0)
+    np.testing.assert_allclose(depth, np.exp(values / 2))
+    assert depth.dtype == np.float32
+
+
+def test_threads_keep_the_order_and_do_not_run_ahead_far():
     taken = []
 
     def items():
@@ -40,7 +73,7 @@ def test_in_threads_keeps_the_order_and_does_not_run_ahead_far():
             taken.append(number)
             yield number
 
-    results = in_threads(lambda number: (number, threading.current_thread()), items())
+    results = map_in_threads(lambda number: (number, threading.current_thread()), items())
     first, thread = next(results)
     assert first == 0
     assert thread is not threading.current_thread()
@@ -48,21 +81,9 @@ def test_in_threads_keeps_the_order_and_does_not_run_ahead_far():
     assert [number for number, _ in results] == list(range(1, 100))
 
 
-def test_in_threads_raises_what_the_function_raises():
+def test_threads_raise_what_the_function_raises():
     def fail(number):
         raise UserError(f"item {number}")
 
     with pytest.raises(UserError, match="item 3"):
-        list(in_threads(fail, [3, 4]))
-
-
-def test_running_limits_follow_slowly():
-    limits = RunningLimits()
-    assert limits.update((1.0, 5.0)) == (1, 5)
-    rng = np.random.default_rng(0)
-    noisy = [(1 + jump, 5 + jump) for jump in rng.normal(size=200)]
-    painted = np.array([limits.update(frame) for frame in noisy])
-    assert np.abs(np.diff(painted[:, 0])).mean() < 0.1 * np.abs(np.diff([low for low, _ in noisy])).mean()
-    for _ in range(200):
-        last = limits.update((3.0, 9.0))
-    assert last == pytest.approx((3, 9), abs=1e-3)
+        list(map_in_threads(fail, [3, 4]))

@@ -1,0 +1,105 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from mdepth_jax.data.images import resize_image, resize_map
+from mdepth_jax.inference.scoring import evaluate_network, to_json
+from mdepth_jax.training.config import overlay
+from tests.inference import saved
+
+HEIGHT, WIDTH = saved.SIZE
+
+
+class Rooms:
+    """Images of two sizes with pairs and depth maps."""
+
+    max_pairs = 4
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        random = np.random.default_rng(index)
+        height, width = (40, 50) if index % 2 else (20, 90)
+        depth = random.uniform(1, 9, (height, width)).astype(np.float32)
+        depth[0] = np.nan
+        return {
+            "image": random.integers(0, 256, (height, width, 3), dtype=np.uint8),
+            "points": random.integers(0, (height, width), (4, 2, 2)).astype(np.int32),
+            "relation": random.choice(np.array([-1, 1], np.int32), 4),
+            "depth": depth,
+        }
+
+
+@pytest.fixture
+def config():
+    return overlay(data={"height": HEIGHT, "width": WIDTH})
+
+
+def predict(images):
+    """A network that predicts the brightness."""
+    return images.astype(np.float32).mean(-1, keepdims=True)
+
+
+def test_equals_a_plain_loop_over_the_pairs(config):
+    """Every pair at the image's own size, the prediction resized there by hand."""
+    wrong = total = 0
+    for example in map(Rooms().__getitem__, range(5)):
+        depth = predict(resize_image(example["image"], HEIGHT, WIDTH))[..., 0]
+        height, width = example["image"].shape[:2]
+        for points, relation in zip(example["points"], example["relation"], strict=True):
+            z_a, z_b = (
+                bilinear(depth, (y + 0.5) * HEIGHT / height - 0.5, (x + 0.5) * WIDTH / width - 0.5) for y, x in points
+            )
+            wrong += np.sign(z_a - z_b) != relation
+            total += 1
+    scores = to_json(evaluate_network(predict, Rooms(), config, batch_size=2))
+    assert (scores["wrong"], scores["pairs"]) == (wrong, total)
+    assert 0 < scores["whdr"] == wrong / total < 1
+    assert "depth_maps" not in scores
+
+
+def bilinear(values, y, x):
+    y, x = np.clip(y, 0, values.shape[0] - 1), np.clip(x, 0, values.shape[1] - 1)
+    top, left = int(y), int(x)
+    bottom, right = min(top + 1, values.shape[0] - 1), min(left + 1, values.shape[1] - 1)
+    above = values[top, left] + (values[top, right] - values[top, left]) * (x - left)
+    below = values[bottom, left] + (values[bottom, right] - values[bottom, left]) * (x - left)
+    return above + (below - above) * (y - top)
+
+
+@pytest.mark.parametrize("log", [0.0, 100.0])
+def test_depth_maps_at_their_own_size(config, log):
+    config.data.log = log
+    squares = []
+    for example in map(Rooms().__getitem__, range(5)):
+        depth = resize_map(predict(resize_image(example["image"], HEIGHT, WIDTH))[..., 0], *example["depth"].shape)
+        depth = np.exp(depth / log) if log else depth
+        squares.append((depth - example["depth"])[np.isfinite(example["depth"])] ** 2)
+    scores = to_json(evaluate_network(predict, Rooms(), config, batch_size=2, has_maps=True))
+    assert scores["depth_maps"] == 5
+    assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(np.concatenate(squares))), rel=1e-4)
+
+
+def test_predictions_are_aligned_to_nyu(config):
+    squares = []
+    for example in map(Rooms().__getitem__, range(5)):
+        depth = resize_map(predict(resize_image(example["image"], HEIGHT, WIDTH))[..., 0], *example["depth"].shape)
+        depth = (depth - depth.mean()) / depth.std(ddof=1) * 0.6148231626 + 2.8424594402
+        depth = np.where(depth < 0, depth[depth > 0].min() + 1e-5, depth)
+        squares.append((depth - example["depth"])[np.isfinite(example["depth"])] ** 2)
+    result = evaluate_network(predict, Rooms(), config, batch_size=2, has_maps=True, align=True)
+    assert result.scores["rmse"] == pytest.approx(np.sqrt(np.mean(np.concatenate(squares))), rel=1e-3)
+    assert 0 <= result.scores["delta1"] <= 1
+
+
+def test_a_flax_network_is_evaluated_on_all_devices(config):
+    model, _ = saved.network()
+    graph, variables = nnx.split(model)
+    function = jax.jit(lambda images: nnx.merge(graph, variables)(images).depth)
+    plain = evaluate_network(lambda images: np.asarray(function(jnp.asarray(images))), Rooms(), config, batch_size=2)
+    spread = evaluate_network(model, Rooms(), config, batch_size=1)
+    assert (spread.wrong, spread.total, spread.row_whdr) == (plain.wrong, plain.total, plain.row_whdr)
+    assert spread.total == 20

@@ -5,31 +5,31 @@ import pickle
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from mdepth_jax.errors import UserError
+from mdepth_jax.models.pretrained.pytorch import read_pytorch
 
 Reader = Callable[[pathlib.Path], Mapping[str, np.ndarray]]
 PYTORCH_SUFFIXES = (".pth", ".pt", ".tar")
 
 
 def read_tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Reads the tensors of a network that stand in PyTorch's layout.
+    """Reads a file of tensors in PyTorch's layout.
 
     The prefix `module.` of networks trained on several devices and the batch counters of BatchNorm are left out.
 
     Args:
-        path: `.npz`, `.safetensors` or, where PyTorch is installed, `.pth`, `.pt` or `.pth.tar`.
+        path: Path of an `.npz`, `.safetensors`, `.pth`, `.pt` or `.pth.tar` file.
 
     Returns:
         Arrays by name; kernels as height, width, in, out; the weights of a dense layer are those of a 1x1 convolution.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: If the file cannot be read.
     """
     return {
         name.removeprefix("module."): _kernel_last(tensor)
@@ -50,11 +50,11 @@ def _kernel_last(tensor: np.ndarray) -> np.ndarray:
 
 def _read(path: pathlib.Path) -> Mapping[str, np.ndarray]:
     readers: dict[str, Reader] = {".npz": _read_npz, ".safetensors": load_file}
-    readers |= dict.fromkeys(PYTORCH_SUFFIXES, _read_pytorch)
+    readers |= dict.fromkeys(PYTORCH_SUFFIXES, read_pytorch)
     if path.suffix not in readers:
-        raise UserError(f"{path}: weights must be a file of one of the kinds {', '.join(readers)}.")
+        raise UserError(f"{path}: weights must be a file of one of the kinds {', '.join(readers)}")
     if not path.exists():
-        raise UserError(f"{path}: no such file.")
+        raise UserError(f"{path}: no such file")
     try:
         return readers[path.suffix](path)
     except (
@@ -62,24 +62,9 @@ def _read(path: pathlib.Path) -> Mapping[str, np.ndarray]:
         zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, SafetensorError,
     ) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: not a complete {path.suffix} file of plain arrays ({reason}).") from error
+        raise UserError(f"{path}: not a complete {path.suffix} file of plain arrays ({reason})") from error
 
 
 def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as tensors:
         return dict(tensors)
-
-
-def _read_pytorch(path: pathlib.Path) -> dict[str, np.ndarray]:
-    try:
-        import torch
-    except ImportError as error:
-        raise UserError(
-            f"{path}: PyTorch, which reads such files, is missing: pip install torch, or save the tensors as "
-            ".safetensors or .npz where it is installed."
-        ) from error
-    checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True)
-    tensors = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else checkpoint
-    if not isinstance(tensors, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
-        raise ValueError("it holds other things than tensors by name")
-    return {name: (t.float() if t.is_floating_point() else t).numpy() for name, t in tensors.items()}

@@ -4,7 +4,7 @@ Batch 8, SGD 0.01 with momentum 0.9 and decay 1e-4, a tenth every 10 of 30 epoch
 flips and central crops of 224x224:
 
     python -m mdepth_jax.train --config configs/nyuv2.py --config.data.root=DIR --config.model.pretrained=FILE \
-        [--config.model.encoder=... --config.model.decoder=...]
+        [--config.model.encoder=ghostnet --config.model.decoder=nnconv5]
 
 DIR is what `python -m mdepth_jax.prepare` wrote, TFDS's own `nyu_depth_v2` (with `--config.data.eval=validation`), or a
 folder with depth maps (`--config.data.depth_scale`). With 48 thousand frames an epoch has 6 thousand steps; a few

@@ -3,7 +3,7 @@
     python -m mdepth_jax.train --config configs/kd.py[:variant] [--workdir DIR] [--config.key=value ...]
 
 The run directory is runs/<name of the configuration> if not given. The same command on the same directory goes on where
-it stopped. All keys with their defaults: mdepth_jax/training/config.py.
+it stopped. All keys with their defaults: docs/configuration.md.
 
 Several hosts share one run directory: the same command on every one of them with
 

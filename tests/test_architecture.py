@@ -6,7 +6,7 @@ import pathlib
 import mdepth_jax
 
 PACKAGE = pathlib.Path(mdepth_jax.__file__).parent
-GROUND = ("losses", "optim", "metrics", "plots", "licenses", "errors", "cli", "files", "tensorflow_cpu")
+GROUND = ("losses", "optim", "metrics", "plots", "licenses", "errors", "keys", "cli", "files", "tensorflow_cpu")
 FOLDERS = ("export", "inference", "paper", "pruning", "training", "tflite", "models", "data")
 # A module imports its own floor and those after it; what has no floor is a command, which nobody imports.
 FLOORS = (*((folder,) for folder in FOLDERS), GROUND)

@@ -1,6 +1,6 @@
 """The depth network: an encoder, a decoder and the scaling of the image between them."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, UInt8
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
+from mdepth_jax.keys import Key, check_values, nest_defaults
 from mdepth_jax.models.decoders import DECODERS, DepthOutputs
 from mdepth_jax.models.depthwise import Padding
 from mdepth_jax.models.encoders import ENCODERS
@@ -80,64 +81,62 @@ class DepthNet(nnx.Module):
         return model
 
 
+KEYS: Mapping[str, Key] = {
+    "encoder": Key("mobilenet_v2", "Encoder.", tuple(ENCODERS)),
+    "width": Key(1.0, "Multiplier of the encoder's widths.", above=0),
+    "norm_epsilon": Key(
+        1e-5, "Epsilon of the encoder's batch normalization; weights from TensorFlow need 1e-3.", above=0
+    ),
+    "preprocessing": Key(
+        "tensorflow",
+        "Scaling of the image and padding: to -1..1 with SAME, ImageNet's mean and deviation with symmetric, or mixed.",
+        tuple(PREPROCESSING),
+    ),
+    "decoder": Key("fbnet", "Decoder; those other than `fbnet` read no key that is marked with it.", tuple(DECODERS)),
+    "kernel": Key(5, "Kernel of the decoder's depthwise convolutions; `redweb` has none.", (3, 5)),
+    "expansion": Key(2.0, "`fbnet`: expansion of the blocks.", above=0),
+    "fusion": Key("concat", "`fbnet`: fusion of the skip connections.", ("concat", "add")),
+    "last_layer": Key(
+        "upsample", "`fbnet`: upsampled depth (x112 in the paper), or a block at full size.", ("upsample", "block")
+    ),
+    "heads": Key(2, "`fbnet`: number of intermediate predictions, in training only.", (0, 1, 2)),
+    "output_bias": Key(0.0, "Mean prediction of an untrained network."),
+    "output_scale": Key(
+        1.0, "Scale of the last layer's initial kernel: 1 is He's; if small, the network starts at its bias."
+    ),
+    "dtype": Key("float32", "Type of the computation.", ("float32", "bfloat16")),
+    "widths": Key((), "Widths of a pruned network, as `mdepth_jax.prune` writes them; empty: the encoder's own."),
+    "pretrained": Key("", "Pretrained weights of the encoder: a file, or `keras`."),
+    "start": Key("", "Run directory or `.safetensors` of ours whose weights to start from."),
+}
+"""Keys of the group `model`; the defaults are the paper's network (Sec. 4.2)."""
+
+
 def default_config() -> ConfigDict:
-    """Gives the paper's network: what `build_model` and `save_weights` read."""
-    return ConfigDict(
-        {
-            "encoder": "mobilenet_v2",  # a name of `ENCODERS`
-            "width": 1.0,  # multiplier of the encoder's widths
-            "norm_epsilon": 1e-5,  # of the encoder's batch normalization; weights from TensorFlow need 1e-3
-            # Scaling of the image and padding: "tensorflow" (-1..1, SAME) | "torchvision" (ImageNet's mean and
-            # deviation, symmetric) | "tensorflow_symmetric" | "torchvision_same" | "redweb"
-            "preprocessing": "tensorflow",
-            # "fbnet" | "nnconv5" | "redweb"; the last two have no heads and read none of the fields marked (fbnet).
-            "decoder": "fbnet",
-            "kernel": 5,  # of depthwise convolutions; redweb has none
-            "expansion": 2.0,  # (fbnet)
-            "fusion": "concat",  # of the skips: "concat" | "add" (fbnet)
-            "last_layer": "upsample",  # "upsample" (x112 in the paper) | "block" (at full resolution) (fbnet)
-            "heads": 2,  # intermediate predictions, in training only; 0 with another decoder than fbnet
-            "output_bias": 0.0,  # what an untrained network predicts on average
-            "output_scale": 1.0,  # of the last layer's initial kernel, 1 is He's; small: it predicts just the bias
-            "dtype": "float32",  # of the computation: "float32" | "bfloat16"
-            "widths": (),  # of a pruned network, as `widths.describe` gives them; empty: as the encoder has it
-            "pretrained": "",  # encoder weights: a file or "keras", see `load_pretrained`
-            "start": "",  # a run directory or .safetensors of ours whose weights to start from
-        }
-    )
+    """Returns the configuration of the paper's network, which `build_model` and `save_weights` read."""
+    return ConfigDict(nest_defaults(KEYS))
 
 
 def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
-    """Builds the network that a configuration describes.
+    """Builds the network of a configuration.
 
     Args:
-        config: Has the fields of `default_config`; see also `DepthNet` and the decoders.
+        config: Object with the fields of `default_config`.
         rngs: Seeds of the initialization.
 
     Raises:
-        UserError: A field has none of the values to choose from, or the encoder or the decoder cannot follow it.
+        UserError: If a value is not allowed, or the encoder or the decoder does not support it.
     """
-    choices: dict[str, Collection] = {
-        "encoder": ENCODERS,
-        "preprocessing": PREPROCESSING,
-        "decoder": DECODERS,
-        "fusion": ("concat", "add"),
-        "last_layer": ("upsample", "block"),
-        "heads": (0, 1, 2),
-        "kernel": (3, 5),
-        "dtype": ("float32", "bfloat16"),
-    }
-    for key, allowed in choices.items():
-        value = getattr(config, key)
-        if value not in allowed:
-            raise UserError(f"config.model.{key} is {value!r}; choose one of {', '.join(map(repr, allowed))}")
-    for key in ("width", "expansion", "norm_epsilon"):
-        if not getattr(config, key) > 0:
-            raise UserError(f"config.model.{key} is {getattr(config, key)!r}; it must be positive")
+    check_values(KEYS, config, "config.model.")
     if config.heads and config.decoder != "fbnet":
-        raise UserError(f"config.model.heads is {config.heads}; the decoder {config.decoder} has none: set it to 0")
+        raise UserError(
+            f"`config.model.heads` is {config.heads}; the decoder {config.decoder} has none: set `config.model.heads=0`"
+        )
     if config.heads and config.widths:
-        raise UserError(f"config.model.heads is {config.heads}; a pruned network (model.widths) has none: set it to 0")
+        raise UserError(
+            f"`config.model.heads` is {config.heads}; a pruned network (`config.model.widths`) has none: "
+            "set `config.model.heads=0`"
+        )
     options = {"output_bias": config.output_bias, "output_scale": config.output_scale}
     if config.decoder != "redweb":
         options["kernel_size"] = config.kernel
@@ -146,7 +145,7 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
     try:
         encoder = ENCODERS[config.encoder](config.width, PREPROCESSING[config.preprocessing][2], rngs=rngs)
     except ValueError as error:
-        raise UserError(f"config.model.width is {config.width}; {error}") from error
+        raise UserError(f"`config.model.width` is {config.width}; {error}") from error
     encoder.set_attributes(epsilon=config.norm_epsilon)
     decoder = DECODERS[config.decoder](encoder.widths, rngs=rngs, **options)
     model = DepthNet(encoder, decoder, config.preprocessing, jnp.dtype(config.dtype))

@@ -56,6 +56,19 @@ ORDERS: Mapping[str, Callable[[int, float], float | optax.Schedule]] = {
 """Strength of rebalancing over epochs by `config.rebalance.order`: from the epochs and the largest strength."""
 
 
+def _staircase(config: ConfigDict, steps_per_epoch: int, decay_steps: int) -> optax.Schedule:
+    steps = max(round(config.decay_every_epochs * steps_per_epoch), 1)
+    return optax.exponential_decay(config.learning_rate, steps, config.decay_rate, staircase=True)
+
+
+def _cosine(config: ConfigDict, steps_per_epoch: int, decay_steps: int) -> optax.Schedule:
+    return optax.cosine_decay_schedule(config.learning_rate, decay_steps)
+
+
+SCHEDULES: Mapping[str, Callable[[ConfigDict, int, int], optax.Schedule]] = {"staircase": _staircase, "cosine": _cosine}
+"""Learning rate after the warm-up, from the group `optim`, the steps of an epoch and the steps that are left."""
+
+
 def make_schedule(config: ConfigDict, steps_per_epoch: int, epochs: int) -> optax.Schedule:
     """Builds the learning rate over steps; the default is the paper's, halved every epoch (Sec. 4.1).
 
@@ -65,11 +78,7 @@ def make_schedule(config: ConfigDict, steps_per_epoch: int, epochs: int) -> opta
         epochs: Length of the run.
     """
     warmup = round(config.warmup_epochs * steps_per_epoch)
-    if config.schedule == "cosine":
-        decay = optax.cosine_decay_schedule(config.learning_rate, max(epochs * steps_per_epoch - warmup, 1))
-    else:
-        steps = max(round(config.decay_every_epochs * steps_per_epoch), 1)
-        decay = optax.exponential_decay(config.learning_rate, steps, config.decay_rate, staircase=True)
+    decay = SCHEDULES[config.schedule](config, steps_per_epoch, max(epochs * steps_per_epoch - warmup, 1))
     ramp = optax.linear_schedule(0.0, config.learning_rate, max(warmup, 1))
     return optax.join_schedules([ramp, decay], [warmup])
 

@@ -1,4 +1,4 @@
-"""The configuration that a run directory, or a file of weights, holds."""
+"""The configuration in a run directory and in the header of a file of weights."""
 
 import pathlib
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from mdepth_jax.training.config import default, differences
 def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool = True) -> None:
     """Writes the configuration into a new run directory, or checks that it is the one written there.
 
-    Where the weights came from at the start (`model.start`) may have moved since.
+    The weights that the run starts from (`model.start`) may have moved since.
 
     Args:
-        config: The whole configuration.
-        workdir: The run directory.
-        writes: False on all hosts but one.
+        config: Whole configuration.
+        workdir: Path of the run directory.
+        writes: Whether this host writes the run directory.
 
     Raises:
-        UserError: If the directory belongs to another configuration, naming the first keys that differ.
+        UserError: If the directory belongs to another configuration; the message names the first keys that differ.
     """
     path = workdir / "config.json"
     if path.exists():
@@ -31,7 +31,7 @@ def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool =
         if differing:
             raise UserError(
                 f"{workdir} belongs to a run with another configuration ({'; '.join(differing[:3])}); "
-                "choose another --workdir, or give the same configuration to continue that run"
+                "choose another `workdir`, or give the same configuration to continue that run"
             )
     elif writes:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -39,10 +39,13 @@ def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool =
 
 
 def load_config(workdir: pathlib.Path) -> ConfigDict:
-    """Reads the configuration of a run directory; keys that it does not have yet get their default.
+    """Reads the configuration of a run directory; keys that it lacks get their default.
+
+    Args:
+        workdir: Path of the run directory.
 
     Raises:
-        UserError: If there is none, it does not parse, or it has keys that this version does not know.
+        UserError: If there is none, it is not valid JSON, or it has keys that this version does not know.
     """
     path = workdir / "config.json"
     try:
@@ -52,11 +55,11 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
 
 
 def complete_config(saved: Mapping[str, Any], where: str) -> ConfigDict:
-    """Gives the default with the keys of a saved configuration, maybe of an earlier version, replaced.
+    """Completes a saved configuration, possibly of an earlier version, by the defaults of the keys that it lacks.
 
     Args:
-        saved: As nested dictionaries.
-        where: What an error names.
+        saved: Nested dictionaries.
+        where: Origin of the configuration, for the message.
 
     Raises:
         UserError: If it has keys that this version does not know.
@@ -71,6 +74,9 @@ def complete_config(saved: Mapping[str, Any], where: str) -> ConfigDict:
 
 def config_of_weights(weights: Weights) -> ConfigDict:
     """Returns the configuration of the run that made a file of weights.
+
+    Args:
+        weights: Weights with their header.
 
     Raises:
         UserError: If the header does not hold it, or it has keys that this version does not know.

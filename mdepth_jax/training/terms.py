@@ -49,6 +49,7 @@ class Term:
     Attributes:
         name: Name in `config.loss.terms` and `config.loss.weights`.
         supervision: Field of `Supervision` that it learns from.
+        description: One line of documentation.
         loss: Function of one prediction, the batch and the options, applied to every prediction (Eq. 4).
         feature_loss: Function of the network's features, the batch and the options.
         needs_discriminator: Whether a discriminator judges the final prediction.
@@ -61,6 +62,7 @@ class Term:
 
     name: str
     supervision: Supervised
+    description: str
     loss: Callable[[Depth, Batch, TermOptions], Scalar] | None = None
     feature_loss: Callable[[Features, Batch, TermOptions], Scalar] | None = None
     needs_discriminator: bool = False
@@ -113,14 +115,27 @@ def _mannequin(depth: Depth, batch: Batch, options: TermOptions) -> Scalar:
 TERMS: Mapping[str, Term] = {
     term.name: term
     for term in (
-        Term("ranking", "pairs", _ranking, automatic=True),  # Eq. 2
-        Term("improved_ranking", "pairs", _improved_ranking),  # Eq. 3
-        Term("pixelwise", "teacher_depth", _pixelwise, automatic=True),  # Eq. 5, PI
-        Term("pairwise", "teacher_features", feature_loss=_pairwise, automatic=True),  # Eq. 5, PA
-        Term("holistic", "teacher_depth", needs_discriminator=True, weight=0.05, can_be_negative=True),  # Sec. 4.3.1
-        Term("dense", "depth", _dense, has_unit=True),
-        Term("l1", "depth", _l1, has_unit=True),
-        Term("mannequin", "depth", _mannequin, log=1.0),  # Eq. 1
+        Term("ranking", "pairs", "ranking of pairs (Eq. 2).", _ranking, automatic=True),
+        Term("improved_ranking", "pairs", "improved ranking of pairs (Eq. 3).", _improved_ranking),
+        Term("pixelwise", "teacher_depth", "RMSE to the teacher's depth (Eq. 5, PI).", _pixelwise, automatic=True),
+        Term(
+            "pairwise",
+            "teacher_features",
+            "similarities between nodes of the teacher's features (Eq. 5, PA).",
+            feature_loss=_pairwise,
+            automatic=True,
+        ),
+        Term(
+            "holistic",
+            "teacher_depth",
+            "discriminator of the teacher's depth (Sec. 4.3.1, GAN).",
+            needs_discriminator=True,
+            weight=0.05,
+            can_be_negative=True,
+        ),
+        Term("dense", "depth", "RMSE to depth maps.", _dense, has_unit=True),
+        Term("l1", "depth", "mean absolute error to depth maps.", _l1, has_unit=True),
+        Term("mannequin", "depth", "loss of the Mannequin Challenge (Eq. 1); needs `data.log=1`.", _mannequin, log=1.0),
     )
 }
 

@@ -245,14 +245,18 @@ def test_output_bias_starts_every_prediction():
     ],
 )
 def test_unknown_choice_names_its_key(key, value):
-    with pytest.raises(UserError, match=rf"^config\.model\.{key} is .*{value}"):
+    with pytest.raises(UserError, match=rf"^`config\.model\.{key}` is .*{value}"):
         build(**{key: value})
 
 
 def test_a_field_that_the_network_cannot_follow_is_refused():
-    with pytest.raises(UserError, match=r"^config\.model\.heads is 2; the decoder nnconv5 has none: set it to 0"):
+    with pytest.raises(
+        UserError, match=r"^`config\.model\.heads` is 2; the decoder nnconv5 has none: set `config\.model\.heads=0`"
+    ):
         build(decoder="nnconv5", heads=2)
-    with pytest.raises(UserError, match=r"^config\.model\.width is 0\.75; ShuffleNetV2 comes in the widths 0\.5, 1\.0"):
+    with pytest.raises(
+        UserError, match=r"^`config\.model\.width` is 0\.75; ShuffleNetV2 comes in the widths 0\.5, 1\.0"
+    ):
         build(encoder="shufflenet_v2", width=0.75)
 
 

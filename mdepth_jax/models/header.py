@@ -1,4 +1,4 @@
-"""The header of a file of weights: the runs that made them, their scores, and what their output means."""
+"""Header of a file of weights: the runs that made them, their scores, and the meaning of their output."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ SCORES = ("whdr", "rmse", "delta1", "si_rmse")
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A run that weights have been through.
+    """A training run that weights went through.
 
     Attributes:
         command: Command line of the run; empty if unknown.
@@ -24,11 +24,11 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class Header:
-    """Record of where weights come from and how good they are; whatever a run has not written down is empty.
+    """Origin and scores of weights; whatever a run did not record is empty.
 
     Attributes:
         run: Run that made the weights.
-        earlier: Runs before it, the first one first.
+        earlier: Runs before it in order, the first run first.
         output: Meaning of the network's output in words.
         scores: Scores on the held-out set of the run by metric, a key of `SCORES`.
         pairs: Number of ordinal pairs behind the scores.
@@ -48,17 +48,17 @@ class Header:
 
     @property
     def lineage(self) -> tuple[TrainingRun, ...]:
-        """All runs that the weights have been through, the first one first."""
+        """All runs that the weights went through in order, the first run first."""
         return (*self.earlier, self.run)
 
     def to_json(self) -> str:
-        """Encodes the header; the inverse of `from_json`."""
+        """Encodes the header as JSON; the inverse of `from_json`."""
         values = dataclasses.asdict(self)
         return json.dumps(values.pop("run") | values)
 
     @classmethod
     def from_json(cls, text: str) -> "Header":
-        """Decodes a header; that of an earlier version has its scores beside the other values."""
+        """Decodes a header; one of an earlier version has its scores next to the other values."""
         values = json.loads(text)
         scores = values.get("scores", {}) | {name: values[name] for name in SCORES if name in values}
         return cls(

@@ -1,4 +1,4 @@
-"""Teachers: functions from images to depth and features."""
+"""Teachers of distillation: functions from images to depth and features (Section 3.3)."""
 
 import os
 import pathlib
@@ -19,11 +19,11 @@ from mdepth_jax.models.weights import load_weights
 
 
 class Prediction(NamedTuple):
-    """What a teacher gives.
+    """Prediction of a teacher.
 
     Attributes:
-        depth: Larger = farther, in the teacher's own unit.
-        features: Of its penultimate decoder layer, for the pair-wise term.
+        depth: Depth in the teacher's own unit; larger = farther.
+        features: Features of its penultimate decoder layer, for the pair-wise loss.
     """
 
     depth: Float[Array, "batch height width 1"]
@@ -31,18 +31,20 @@ class Prediction(NamedTuple):
 
 
 def load_encdecresnet(path: str | os.PathLike) -> DepthNet:
-    """Reads the ResNet-50 network of Xian et al. 2018 with the weights that the YouTube3D project publishes.
+    """Loads the ResNet-50 network of Xian et al. 2018 with the weights that the YouTube3D project publishes.
 
-    They are those of OpenCV's channel order, blue first; the first kernel is turned, so that the network takes RGB.
+    These weights expect OpenCV's channel order, blue first; the input channels of the first kernel are reversed, so
+    that the network takes RGB.
 
     Args:
-        path: The checkpoint, or its tensors in another file of `read_tensors`, with or without the prefix `module.`.
+        path: Published checkpoint, or its tensors in another file that `read_tensors` reads, with or without the prefix
+            `module.`.
 
     Returns:
-        The network in evaluation mode: a larger depth is farther. It was trained at 384 x 384 pixels.
+        The network in evaluation mode; a larger depth is farther. It was trained at 384 x 384 pixels.
 
     Raises:
-        UserError: The file cannot be read, or a tensor is missing, unexpected, of the wrong shape or not finite.
+        UserError: If the file cannot be read, or a tensor is missing, unexpected, of the wrong shape or not finite.
     """
     config = default_config()
     config.update(encoder="resnet50", decoder="redweb", preprocessing="redweb", heads=0)
@@ -59,18 +61,19 @@ def load_encdecresnet(path: str | os.PathLike) -> DepthNet:
 def load_teacher(
     run: str, place: Callable[[Any], Any] = lambda tree: tree, *, log: float | None = None
 ) -> Callable[[Any], Prediction]:
-    """Makes a jitted teacher of a trained network.
+    """Builds a jitted teacher from a trained network.
 
     Args:
-        run: As in `weights.find_weights`, or the published EncDecResNet as `.npz` or PyTorch file.
-        place: Puts the weights where they belong, e.g. on every device of a mesh.
-        log: The `data.log` of the student, whose depth has to be in the teacher's unit; None where it need not.
+        run: Run directory, `.safetensors` file or name, see `find_weights`, or the published EncDecResNet as `.npz` or
+            PyTorch file.
+        place: Function that puts the weights where they belong, such as on every device of a mesh.
+        log: Key `data.log` of the student, whose depth must be in the teacher's unit; None where it need not be.
 
     Returns:
-        The function image `[B, H, W, 3]`, uint8 RGB -> `Prediction`; no gradient is ever taken through it.
+        Function from images `[B, H, W, 3]`, uint8 RGB, to a `Prediction`; no gradient is ever taken through it.
 
     Raises:
-        UserError: As `load_weights` or `load_encdecresnet`, or if the units differ.
+        UserError: If the network cannot be loaded, see `load_weights` and `load_encdecresnet`, or the units differ.
     """
     path = pathlib.Path(run)
     if path.suffix in (".npz", *PYTORCH_SUFFIXES):
@@ -80,7 +83,7 @@ def load_teacher(
         model, trained = weights.model, weights.header.run.config
         own = trained["data"].get("log", 0.0) if trained else log
         if log is not None and log != own:
-            raise UserError(f"{path}: the teacher was trained with data.log={own}; set --config.data.log={own}")
+            raise UserError(f"{path}: the teacher was trained with data.log={own}; set `config.data.log={own}`")
     graph, variables = nnx.split(model)
     variables = place(variables)
 

@@ -1,4 +1,4 @@
-"""Our own weights: one safetensors file with a versioned header, readable by any later version."""
+"""Files of trained weights: safetensors with a versioned header, readable by any later version."""
 
 import json
 import pathlib
@@ -26,13 +26,13 @@ TEACHERS: Mapping[str, pathlib.Path] = {"embedded": pathlib.Path(__file__).paren
 
 @dataclass(frozen=True)
 class Weights:
-    """A trained network with what its file says of it.
+    """A trained network with the header of its file.
 
     Attributes:
         path: File that the network was read from.
         model: Network in evaluation mode, without intermediate heads.
         config: Group `model` of its configuration, which rebuilds it.
-        header: Where the weights come from.
+        header: Origin, scores and output of the weights.
     """
 
     path: pathlib.Path
@@ -44,14 +44,17 @@ class Weights:
 def save_weights(
     path: pathlib.Path, model: DepthNet, config: ConfigDict, header: Header, *, dtype: Any = np.float32
 ) -> None:
-    """Writes a network without its intermediate heads.
+    """Writes the weights of a network without its intermediate heads.
 
     Args:
-        path: Ends in `.safetensors`.
+        path: Path of the file, ending in `.safetensors`.
         model: The network.
-        config: The group `model` of its configuration, which rebuilds it.
-        header: Where the weights come from.
-        dtype: Of the stored tensors.
+        config: Group `model` of its configuration, which rebuilds it.
+        header: Origin, scores and output of the weights.
+        dtype: Type of the stored tensors.
+
+    Raises:
+        UserError: If the file cannot be written.
     """
     config = ConfigDict({**config.to_dict(), "heads": 0, "pretrained": "", "start": "", "dtype": "float32"})
     tensors = {name: np.asarray(value).astype(dtype) for name, value in named_tensors(model.without_heads()).items()}
@@ -60,26 +63,26 @@ def save_weights(
         safetensors.numpy.save_file(tensors, temporary, metadata=metadata)
 
 
-def export_weights(source: pathlib.Path, path: pathlib.Path, *, dtype: Any = np.float16) -> None:
-    """Writes the weights of a run or file to another file, by default in half precision.
+def export_weights(run: pathlib.Path, path: pathlib.Path, *, dtype: Any = np.float16) -> None:
+    """Writes the weights of a run to another file, by default in half precision.
 
     Args:
-        source: As in `load_weights`.
-        path: Ends in `.safetensors`.
-        dtype: Of the stored tensors.
+        run: Run directory or file, see `find_weights`.
+        path: Path of the new file, ending in `.safetensors`.
+        dtype: Type of the stored tensors.
 
     Raises:
-        UserError: As `load_weights`.
+        UserError: If the run cannot be loaded, see `load_weights`, or the file cannot be written.
     """
-    weights = load_weights(source)
-    save_weights(pathlib.Path(path), weights.model, weights.config, weights.header, dtype=dtype)
+    weights = load_weights(run)
+    save_weights(path, weights.model, weights.config, weights.header, dtype=dtype)
 
 
 def find_weights(path: pathlib.Path) -> pathlib.Path:
     """Finds the file of a network's weights.
 
     Args:
-        path: The file itself, a run directory, whose best weights are meant, or a name of `TEACHERS`.
+        path: Run directory, whose best weights are meant, `.safetensors` file, or name of `TEACHERS`.
 
     Raises:
         UserError: If there is no such file.
@@ -96,14 +99,14 @@ def find_weights(path: pathlib.Path) -> pathlib.Path:
 
 
 def load_weights(path: pathlib.Path) -> Weights:
-    """Reads a network for inference.
+    """Loads a network for inference.
 
     Args:
-        path: As in `find_weights`.
+        path: Run directory, `.safetensors` file or name, see `find_weights`.
 
     Raises:
-        UserError: As `find_weights`, or if the file is damaged or of another kind, or a tensor is missing, unexpected,
-            of another shape or not finite.
+        UserError: If there is no such file, it is damaged or of another kind, or a tensor is missing, unexpected, of
+            another shape or not finite.
     """
     path = find_weights(path)
     try:
@@ -116,7 +119,7 @@ def load_weights(path: pathlib.Path) -> Weights:
         raise UserError(f"{path}: the header says format {header.get('format')!r}, this version reads {FORMAT!r}")
     config = default_config()
     config.update(json.loads(header["model"]))
-    model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))  # no time for values that are replaced
+    model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))  # the values would be replaced
     model.eval()
     expected = named_tensors(model)
     for name in sorted(expected.keys() | tensors.keys()):
@@ -127,22 +130,26 @@ def load_weights(path: pathlib.Path) -> Weights:
 
 
 def start_from(model: DepthNet, path: pathlib.Path) -> Header:
-    """Gives a network the weights of another run, in place; its intermediate heads keep their own.
+    """Loads the weights of another run into a network, in place; its intermediate heads keep their own.
 
     Args:
-        model: Of the same architecture and preprocessing as the run.
-        path: As in `load_weights`.
+        model: Network of the same architecture and preprocessing as the run's.
+        path: Run directory, `.safetensors` file or name, see `find_weights`.
 
     Returns:
-        The header of the weights.
+        Header of the weights.
 
     Raises:
-        UserError: As `load_weights`, or if the networks differ, naming the first tensor.
+        UserError: If the weights cannot be loaded, see `load_weights`, or the networks differ; the message names the
+            first tensor that does.
     """
     weights = load_weights(path)
     other = weights.model
     if other.preprocessing != model.preprocessing:
-        raise UserError(f"{path} expects images scaled as {other.preprocessing!r}; set model.preprocessing to that")
+        raise UserError(
+            f"{path} expects images scaled as {other.preprocessing!r}; set "
+            f"`config.model.preprocessing={other.preprocessing}`"
+        )
     given = {name: np.asarray(variable[...]) for name, variable in named_tensors(other).items()}
     wanted = named_tensors(model.without_heads())
     for name in sorted(given.keys() | wanted.keys()):
@@ -164,6 +171,6 @@ def _check(path: pathlib.Path, name: str, expected: Any, tensor: np.ndarray | No
 
 
 def named_tensors(model: nnx.Module) -> dict[str, nnx.Variable]:
-    """Gives the parameters and batch statistics of a network by their names in its file, which are paths."""
+    """Returns the parameters and batch statistics of a network by their names in its file: their paths in the model."""
     variables = nnx.state(model, (nnx.Param, nnx.BatchStat)).flat_state()
     return {".".join(map(str, path)): variable for path, variable in variables}

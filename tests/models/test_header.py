@@ -26,6 +26,6 @@ def test_the_lineage_ends_with_the_run_of_the_file():
     assert Header().lineage == (TrainingRun(),)
 
 
-def test_scores_of_an_earlier_version_stand_beside_the_other_values():
+def test_scores_of_an_earlier_version_stand_next_to_the_other_values():
     header = Header.from_json(json.dumps({"whdr": 0.26, "pairs": 2000, "step": 1200, "command": "train"}))
     assert header == Header(run=TrainingRun("train"), scores={"whdr": 0.26}, pairs=2000, step=1200)

@@ -6,11 +6,12 @@ import pytest
 from flax import nnx
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import build_model, count_parameters, default_config
+from mdepth_jax.models import Header, TrainingRun, build_model, count_parameters, default_config, save_weights
 from mdepth_jax.models.pretrained.naming import named_variables
 from mdepth_jax.models.pretrained.youtube3d import encdecresnet
 from mdepth_jax.models.teachers import load_encdecresnet, load_teacher
 from tests.models.golden_weights import draw
+from tests.tflite.networks import make_network
 
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
@@ -62,3 +63,38 @@ def test_a_pytorch_checkpoint_is_read_as_one(tmp_path, monkeypatch):
     path.write_bytes(b"PK")
     with pytest.raises(UserError, match=r"checkpoint\.pth is damaged, or in the format of PyTorch before"):
         load_teacher(str(path))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_network(encoder="mobilenet_v1", decoder="nnconv5")
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory):
+    """Weights of a run on `data.log=4`."""
+    config = default_config()
+    config.update(encoder="mobilenet_v1", decoder="nnconv5", width=0.25, heads=0)
+    path = tmp_path_factory.mktemp("teacher") / "model.safetensors"
+    save_weights(path, model, config, Header(TrainingRun(config={"data": {"log": 4.0}})))
+    return path
+
+
+def test_a_run_predicts_depth_and_features(model, saved):
+    image = jnp.asarray(np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), dtype=np.uint8))
+    prediction, expected = load_teacher(str(saved))(image), apply(model, image)
+    np.testing.assert_allclose(prediction.depth, expected.depth, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(prediction.features, expected.features, rtol=1e-5, atol=1e-5)
+
+
+def test_a_teacher_of_another_unit(saved):
+    load_teacher(str(saved), log=4.0)
+    with pytest.raises(UserError, match=r"trained with data\.log=4\.0; set `config\.data\.log=4\.0`"):
+        load_teacher(str(saved), log=0.0)
+
+
+def test_the_embedded_teacher():
+    prediction = load_teacher("embedded")(jnp.zeros((1, 96, 128, 3), jnp.uint8))
+    assert prediction.depth.shape == (1, 96, 128, 1)
+    assert prediction.features.shape[1:3] == (48, 64)
+    assert np.isfinite(prediction.depth).all()

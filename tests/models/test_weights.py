@@ -1,4 +1,3 @@
-import json
 import pathlib
 import pickle
 
@@ -11,11 +10,10 @@ import safetensors.numpy
 from flax import nnx
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import build_model
 from mdepth_jax.models.header import Header, TrainingRun
-from mdepth_jax.models.teachers import load_teacher
 from mdepth_jax.models.weights import TEACHERS, export_weights, load_weights, save_weights, start_from
 from mdepth_jax.training.config import overlay
+from tests.tflite.networks import make_network
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), dtype=np.uint8)
 
@@ -28,8 +26,13 @@ def config():
 
 
 @pytest.fixture(scope="module")
-def model(config):
-    return build_model(config, rngs=nnx.Rngs(0))
+def model():
+    return make_network(heads=2)
+
+
+@nnx.jit
+def apply(network, image):
+    return network(image)
 
 
 @pytest.fixture
@@ -49,22 +52,21 @@ def edit(path, change):
 
 def test_round_trip(model, saved):
     weights = load_weights(saved)
-    loaded = weights.model
     assert weights.header == HEADER
     assert weights.path == saved
     assert weights.config.heads == 0
-    model.eval()
-    expected = model(jnp.asarray(IMAGE))
-    outputs = loaded(jnp.asarray(IMAGE))
+    loaded = weights.model
+    loaded.set_attributes(implementation="lax")  # as in `make_network`
+    outputs, expected = (apply(network, jnp.asarray(IMAGE)) for network in (loaded, model.without_heads()))
     np.testing.assert_array_equal(outputs.depth, expected.depth)
     np.testing.assert_array_equal(outputs.features, expected.features)
     assert outputs.auxiliary == ()
 
 
 def test_another_network_comes_back_with_its_epsilon(tmp_path):
-    config = overlay(model={"encoder": "shufflenet_v2", "decoder": "nnconv5", "heads": 0, "norm_epsilon": 1e-3}).model
-    model, path = build_model(config, rngs=nnx.Rngs(0)), tmp_path / "model.safetensors"
-    save_weights(path, model, config, Header())
+    options = {"encoder": "shufflenet_v2", "decoder": "nnconv5", "heads": 0, "norm_epsilon": 1e-3}
+    model, path = make_network(width=1.0, **options), tmp_path / "model.safetensors"
+    save_weights(path, model, overlay(model=options).model, Header())
     loaded = load_weights(path).model
     assert loaded.encoder.head.norm.epsilon == 1e-3
     for a, b in zip(jax.tree.leaves(nnx.state(model)), jax.tree.leaves(nnx.state(loaded)), strict=True):
@@ -74,13 +76,11 @@ def test_another_network_comes_back_with_its_epsilon(tmp_path):
 def test_run_directory_and_half_precision(model, saved, tmp_path):
     export_weights(saved, tmp_path / "model.safetensors")
     weights = load_weights(tmp_path)
-    loaded = weights.model
-    assert weights.header.scores == {"whdr": 0.25}
-    model.eval()
-    expected = np.asarray(model(jnp.asarray(IMAGE)).depth)
-    depth = np.asarray(loaded(jnp.asarray(IMAGE)).depth)
-    assert depth.dtype == np.float32
-    np.testing.assert_allclose(depth, expected, atol=0.02 * np.abs(expected).max())
+    assert weights.header == HEADER
+    loaded = tensors(weights.model)
+    for name, value in tensors(model.without_heads()).items():
+        assert loaded[name].dtype == np.float32
+        np.testing.assert_allclose(loaded[name], value, rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,6 @@ def test_other_files(tmp_path, content):
         load_weights(path)
 
 
-def test_the_embedded_teacher_has_a_name():
-    config = load_weights(pathlib.Path("embedded")).config
-    assert config.encoder == "mobilenet_v2"
-
-
 def test_truncated_and_missing_files(saved, tmp_path):
     saved.write_bytes(saved.read_bytes()[:5000])
     with pytest.raises(UserError, match="damaged"):
@@ -135,44 +130,24 @@ def test_truncated_and_missing_files(saved, tmp_path):
         load_weights(tmp_path / "run")
 
 
-def test_a_teacher_gives_depth_and_features(model, saved):
-    prediction = load_teacher(str(saved))(jnp.asarray(IMAGE))
-    model.eval()
-    expected = model(jnp.asarray(IMAGE))
-    np.testing.assert_allclose(prediction.depth, expected.depth, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(prediction.features, expected.features, rtol=1e-5, atol=1e-5)
-
-
-def test_a_teacher_of_another_unit(saved):
-    def tell_its_unit(header, tensors):
-        header["about"] = json.dumps({"config": {"data": {"log": 4.0}}})
-
-    edit(saved, tell_its_unit)
-    load_teacher(str(saved), log=4.0)
-    with pytest.raises(UserError, match=r"trained with data\.log=4\.0; set --config\.data\.log=4\.0"):
-        load_teacher(str(saved), log=0.0)
-
-
-def test_the_embedded_teacher():
+def test_the_embedded_teacher_has_a_name():
     assert TEACHERS["embedded"].stat().st_size < 6e6
-    header = load_weights(TEACHERS["embedded"]).header
-    assert header.scores == {"whdr": 0.26}
-    assert header.run.command.startswith("python -m mdepth_jax.train --config configs/teacher.py")
-    prediction = load_teacher("embedded")(jnp.zeros((1, 96, 128, 3), jnp.uint8))
-    assert prediction.depth.shape == (1, 96, 128, 1)
-    assert prediction.features.shape[1:3] == (48, 64)
-    assert np.isfinite(prediction.depth).all()
+    weights = load_weights(pathlib.Path("embedded"))
+    assert weights.path == TEACHERS["embedded"]
+    assert weights.config.encoder == "mobilenet_v2"
+    assert weights.header.scores == {"whdr": 0.26}
+    assert weights.header.run.command.startswith("python -m mdepth_jax.train --config configs/teacher.py")
 
 
 def test_a_run_starts_from_another_but_keeps_its_own_heads(model, saved):
-    config = overlay(model={"width": 0.25}).model
-    network = build_model(config, rngs=nnx.Rngs(7))
-    head = np.asarray(network.decoder.heads[0].predict.kernel[...])
-    start_from(network, saved)
-    np.testing.assert_array_equal(network.decoder.heads[0].predict.kernel[...], head)
+    network = make_network(heads=2)
+    for _, variable in nnx.state(network, (nnx.Param, nnx.BatchStat)).flat_state():
+        variable.set_value(jnp.asarray(np.full(variable.shape, 7, np.float32)))
+    assert start_from(network, saved) == HEADER
+    assert (np.asarray(network.decoder.heads[0].predict.kernel[...]) == 7).all()
+    started = tensors(network)
     for name, value in tensors(model.without_heads()).items():
-        np.testing.assert_array_equal(tensors(network)[name], value)
-    assert not np.array_equal(head, model.decoder.heads[0].predict.kernel[...])
+        np.testing.assert_array_equal(started[name], value)
 
 
 def tensors(network):
@@ -186,11 +161,11 @@ def tensors(network):
     ("change", "message"),
     [
         ({"width": 0.5}, "has shape"),
-        ({"preprocessing": "torchvision"}, "set model.preprocessing to that"),
+        ({"preprocessing": "torchvision"}, r"set `config\.model\.preprocessing=tensorflow`"),
         ({"last_layer": "block"}, "is missing"),
     ],
 )
 def test_a_start_of_another_network(saved, change, message):
-    network = build_model(overlay(model={"width": 0.25, **change}).model, rngs=nnx.Rngs(7))
+    network = make_network(heads=2, **change)
     with pytest.raises(UserError, match=message):
         start_from(network, saved)

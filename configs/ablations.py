@@ -1,14 +1,18 @@
-r"""Every row of Tables 3 to 6 of the paper under a name of its own.
+r"""Every row of Tables 3 to 6 of the paper by its name.
 
-On the paper's data, as long as the paper trains. Sequential rows and baselines take the flags of
-`configs/sequential.py`, rows of one data set those of its own file, rows of distillation these:
+On the paper's data, with the paper's budget (rows of distillation: 5 epochs of 105 thousand steps). Sequential rows
+take the flags of `configs/sequential.py`, rows of one data set those of its own file, rows of distillation these:
 
     python -m mdepth_jax.train --config configs/ablations.py:table5_pi_only --config.data.root=DIR \
         --config.teacher.run=RUN --config.model.pretrained=FILE
 
-Rows of distillation on a small folder of pairs with cached maps, in the budget of `configs/kd.py:pairs`: add `@pairs`.
+Rows of distillation on a small folder of pairs with cached maps, with the budget of `configs/kd.py:pairs`, add
+`_pairs` to the name; `configs/nyuv2_pairs.py` is such a folder:
 
-    python -m mdepth_jax.train --config configs/ablations.py:table5_pi_only@pairs --config.data.root=DIR ...
+    python -m mdepth_jax.train --config configs/ablations.py:table5_pi_only_pairs --config.data.root=DIR \
+        --config.teacher.run=RUN --config.model.pretrained=FILE
+
+Expected on the paper's data:
 
 | row                                          | the paper: RMSE, WHDR, SI-RMSE |
 |----------------------------------------------|--------------------------------|
@@ -33,17 +37,16 @@ Rows of distillation on a small folder of pairs with cached maps, in the budget 
 | table6_hard_easy                             | 1.300  0.1156  0.4292          |
 """
 
-import pathlib
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.training.config import override
-from mdepth_jax.training.stages import load_file
+from mdepth_jax.training.stages import load_neighbor
 
-FOLDER = pathlib.Path(__file__).parent
 ALL = "ranking+pixelwise+pairwise"
+SEQUENTIAL = ("sequential.py", "mc_redweb_diw")
 
 FILES = {
     "table3_nyuv2": ("nyuv2.py", ""),
@@ -52,10 +55,10 @@ FILES = {
     "table3_mc": ("mannequin.py", ""),
     "table3_redweb_diw": ("sequential.py", "redweb_diw"),
     "table3_mc_diw": ("sequential.py", "mc_diw"),
-    "table3_mc_redweb_diw": ("sequential.py", "mc_redweb_diw"),
-    "table4_sequential_no_ip": ("sequential.py", "mc_redweb_diw"),
-    "table5_baseline": ("sequential.py", "mc_redweb_diw"),
-    "table6_baseline": ("sequential.py", "mc_redweb_diw"),
+    "table3_mc_redweb_diw": SEQUENTIAL,
+    "table4_sequential_no_ip": SEQUENTIAL,
+    "table5_baseline": SEQUENTIAL,
+    "table6_baseline": SEQUENTIAL,
 }
 SEQUENTIAL_HEADS = {"table4_sequential_1ip": 1, "table4_sequential_2ip": 2}
 DISTILLATION: dict[str, tuple[int, str, dict[str, Any]]] = {  # heads, terms, rebalance and optim
@@ -79,23 +82,23 @@ DISTILLATION: dict[str, tuple[int, str, dict[str, Any]]] = {  # heads, terms, re
 
 
 def get_config(variant: str = "table6_hard_easy") -> ConfigDict:
-    row, _, budget = variant.partition("@")
-    if row in DISTILLATION and budget in ("", "pairs"):
-        config = load_file(FOLDER / "kd.py", budget or "diw")
+    row = variant.removesuffix("_pairs")
+    if row in DISTILLATION:
+        config = load_neighbor(__file__, "kd.py", "diw" if row == variant else "pairs")
         heads, terms, keys = DISTILLATION[row]
-        override(config, "model.heads", heads)
-        override(config, "loss.terms", terms)
-        for key, value in keys.items():
+        for key, value in {"model.heads": heads, "loss.terms": terms, **keys}.items():
             override(config, key, value)
-    elif row in FILES and not budget:
-        file, file_variant = FILES[row]
-        config = load_file(FOLDER / file, file_variant)
-    elif row in SEQUENTIAL_HEADS and not budget:
-        config = load_file(FOLDER / "sequential.py", "mc_redweb_diw")
+    elif variant in FILES:
+        config = load_neighbor(__file__, *FILES[variant])
+    elif variant in SEQUENTIAL_HEADS:
+        config = load_neighbor(__file__, *SEQUENTIAL)
         for stage in config.stages.values():
-            stage.model.heads = SEQUENTIAL_HEADS[row]
+            stage.model.heads = SEQUENTIAL_HEADS[variant]
     else:
         rows = ", ".join([*FILES, *SEQUENTIAL_HEADS, *DISTILLATION])
-        raise UserError(f"configs/ablations.py has no row {variant!r}; there are {rows}; some of them with @pairs")
-    config.name = variant.replace("@", "_")
+        raise UserError(
+            f"configs/ablations.py has no row {variant!r}; there are {rows}; "
+            "those of distillation also with _pairs behind the name"
+        )
+    config.name = variant
     return config

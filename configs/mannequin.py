@@ -1,12 +1,11 @@
-r"""The loss of Eq. 1 on the Mannequin Challenge (paper Sec. 4.1; Table 3, "MC").
-
-The network predicts the logarithm of depth. Batch 16, Adam 4e-4 halved every 4th of 12 epochs; rotation, flips and
-random crops of 224x224; SI-RMSE chooses the best weights:
+r"""The loss of Eq. 1 on the Mannequin Challenge; the network predicts the logarithm of depth.
 
     python -m mdepth_jax.train --config configs/mannequin.py --config.data.root=DIR --config.model.pretrained=FILE
 
-DIR is what `python -m mdepth_jax.prepare mannequin` wrote. The paper resizes, then crops at
-random: `scale` stands for that. The angle is ours, the paper names none.
+DIR is what `python -m mdepth_jax.prepare mannequin` wrote. Batch 16, Adam 4e-4 halved every 4th epoch; rotation,
+flips and random crops of 224x224 (Sec. 4.1). The paper resizes, then crops at random: `scale` stands for that. The
+angle is ours, the paper names none. Cost: 12 epochs. Expected: SI-RMSE 0.1097 (Table 3, "MC"), which also chooses the
+best weights.
 """
 
 from ml_collections import ConfigDict

@@ -1,13 +1,12 @@
-r"""Improved ranking on ReDWeb (paper Sec. 4.1; Table 3, "RedWeb").
-
-3000 pairs drawn anew from the map for each use of an image; batch 4, Adam 4e-4 halved every 50th of 250 epochs of 855
-steps; rotation, colour jitter, flips and random crops of 224x224:
+r"""Improved ranking (Eq. 3) on ReDWeb.
 
     python -m mdepth_jax.train --config configs/redweb.py --config.data.root=DIR --config.model.pretrained=FILE
 
 DIR is what `python -m mdepth_jax.prepare redweb --pairs_per_image 10` wrote; its last twentieth is held out, for WHDR
-on those pairs. The paper resizes, then crops at random: `scale` stands for that. The strength of the augmentation is
-ours, the paper names none.
+on those pairs. 3000 pairs are drawn from the map for each use of an image; batch 4, Adam 4e-4 halved every 50th
+epoch; rotation, color jitter, flips and random crops of 224x224 (Sec. 4.1). The paper resizes, then crops at random:
+`scale` stands for that. The strength of the augmentation is ours, the paper names none. Cost: 250 epochs of 855
+steps. Expected: WHDR 0.2046 on DIW (Table 3, "RedWeb").
 """
 
 from ml_collections import ConfigDict

@@ -1,12 +1,12 @@
-r"""A network of ours trained densely: a teacher that has features.
+r"""A network trained densely on depth maps: a teacher that has features.
 
-On the embedded scenes; with `mdepth_jax.models.weights.export_weights(run, file)` it made the teacher that ships with
-the package:
+On the embedded scenes; `mdepth_jax.models.weights.export_weights(run, file)` made the embedded teacher of this run.
+Cost: 2400 steps of batch 8 at 96x128. Expected: WHDR 0.26 on the held-out scenes:
 
     python -m mdepth_jax.train --config configs/teacher.py
 
-On a folder with depth maps in DIR/depth/, and / or cached maps in DIR/teacher/ (without pairs to hold out, add
---config.train.best_by=rmse):
+On a folder with depth maps in DIR/depth/, and / or cached maps in DIR/teacher/ (without held-out pairs, add
+--config.train.best_by=rmse). Cost: 20 epochs. Expected: depends on the data:
 
     python -m mdepth_jax.train --config configs/teacher.py:folder --config.data.root=DIR \
         --config.model.pretrained=mobilenet_v2.npz [--config.teacher.maps=True --config.loss.terms=dense+pixelwise]

@@ -40,7 +40,7 @@ RUNS = {  # of every shipped configuration, what it learns from
     "ablations.py:table4_kd_no_ip": KD,
     "ablations.py:table4_kd_1ip": KD,
     "ablations.py:table5_pi_only": {"pixelwise"},
-    "ablations.py:table5_ranking_pi@pairs": {"ranking", "pixelwise"},
+    "ablations.py:table5_ranking_pi_pairs": {"ranking", "pixelwise"},
     "ablations.py:table5_ranking_pi_pa_gan": KD | {"holistic"},
     "ablations.py:table6_no_rebalancing": KD,
     "ablations.py:table6_mtadam": KD,
@@ -145,7 +145,7 @@ def test_every_stage_starts_from_the_one_before():
     assert [run.model.start for run in runs.values()] == ["", "runs/mc", "runs/redweb"]
     assert [run.name for run in runs.values()] == ["mannequin", "redweb", "sequential_mc_redweb_diw"]
     config.stages.diw.model.width = 0.5
-    with pytest.raises(UserError, match=r"config\.stages\.diw\.model differs .*\(width: 1\.0, there 0\.5"):
+    with pytest.raises(UserError, match=r"`config\.stages\.diw\.model` differs .*\(width: 1\.0, there 0\.5"):
         stages.runs(config, pathlib.Path("runs"))
     one = load_file(CONFIGS / "ablations.py", "table4_sequential_1ip")
     assert {run.model.heads for run in stages.runs(one, pathlib.Path("runs")).values()} == {1}
@@ -188,7 +188,7 @@ def test_recipes_are_the_papers(name):
     assert {key: lookup(config, key) for key in PAPER[name]} == PAPER[name]
 
 
-@pytest.mark.parametrize(("file", "variant"), [("ablations.py", "table9"), ("ablations.py", "table3_mc@pairs"),
+@pytest.mark.parametrize(("file", "variant"), [("ablations.py", "table9"), ("ablations.py", "table3_mc_pairs"),
                                               ("sequential.py", "diw_mc"), ("kd.py", "pears"),
                                               ("teacher.py", "pears")])  # fmt: skip
 def test_unknown_variants_name_the_known_ones(file, variant):

@@ -1,4 +1,4 @@
-"""Configurations made of others: files that load files, and trainings in stages."""
+"""Configurations composed of others: files that load files, and training in stages."""
 
 import importlib.util
 import pathlib
@@ -13,25 +13,25 @@ MAY_DIFFER = ("heads", "pretrained", "start", "output_bias", "output_scale", "dt
 
 
 def staged(name: str, stages: Mapping[str, ConfigDict]) -> ConfigDict:
-    """Gives the configuration of a sequential training: whole configurations, run in order, each from the last's end.
+    """Returns the configuration of a sequential training, in which each run starts from the weights of the one before.
 
     Args:
-        name: Of the whole.
-        stages: Configurations by the name of the stage, which is also that of its run directory in the whole's.
+        name: Name of the training.
+        stages: Configurations in order by the names of the stages, which are also those of their run directories.
     """
     return ConfigDict({"name": name, "sequence": tuple(stages), "stages": dict(stages)}).lock()
 
 
 def runs(config: ConfigDict, workdir: pathlib.Path) -> dict[pathlib.Path, ConfigDict]:
-    """Gives the runs that a configuration asks for by their directories, in order.
+    """Returns the runs of a configuration by their directories, in order.
 
     Args:
-        config: Of one run, or of `staged`: then every run but the first starts from the weights of the one before, and
-            the last one bears the name of the whole.
-        workdir: Of the whole.
+        config: Configuration of one run or of a sequential training. In the latter every run but the first starts from
+            the weights of the one before, and the last one bears the name of the training.
+        workdir: Path of the run directory.
 
     Raises:
-        UserError: If the stages have different networks, naming the keys.
+        UserError: If the stages have different networks; the message names the keys.
     """
     if "sequence" not in config:
         return {workdir: config}
@@ -41,7 +41,7 @@ def runs(config: ConfigDict, workdir: pathlib.Path) -> dict[pathlib.Path, Config
         differing = [key for key in differences(first, config.stages[name].model) if not key.startswith(MAY_DIFFER)]
         if differing:
             raise UserError(
-                f"config.stages.{name}.model differs from the stage before ({'; '.join(differing[:3])}); all stages "
+                f"`config.stages.{name}.model` differs from the stage before ({'; '.join(differing[:3])}); all stages "
                 "train one network"
             )
     config.stages[config.sequence[-1]].name = config.name
@@ -50,12 +50,23 @@ def runs(config: ConfigDict, workdir: pathlib.Path) -> dict[pathlib.Path, Config
     return {directory: config.stages[directory.name] for directory in directories}
 
 
-def load_file(path: str | pathlib.Path, variant: str = "") -> ConfigDict:
-    """Calls `get_config(variant)` of a configuration file, as the flag `--config FILE:VARIANT` does.
+def load_neighbor(file: str, name: str, variant: str = "") -> ConfigDict:
+    """Loads another configuration file of the same folder.
 
     Args:
-        path: Of the file.
-        variant: Empty for the file's default.
+        file: Path of the file that asks, its `__file__`.
+        name: Name of the other file.
+        variant: Variant of the other file; empty for its default.
+    """
+    return load_file(pathlib.Path(file).parent / name, variant)
+
+
+def load_file(path: str | pathlib.Path, variant: str = "") -> ConfigDict:
+    """Calls `get_config(variant)` of a configuration file, as the flag `config` does with FILE:VARIANT.
+
+    Args:
+        path: Path of the file.
+        variant: Variant of the file; empty for its default.
     """
     spec = importlib.util.spec_from_file_location(pathlib.Path(path).stem, path)
     assert spec is not None, path

@@ -1,4 +1,4 @@
-"""TensorFlow as a reader of data: it never sees an accelerator, and says nothing about that."""
+"""TensorFlow for reading data: restricted to the CPU, which leaves the accelerator to JAX, and silent about it."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Silences file descriptor 2, which TensorFlow's C++ writes to whatever its log level says."""
+    """Silences file descriptor 2, to which TensorFlow's C++ writes whatever its log level is."""
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

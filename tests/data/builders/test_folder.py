@@ -77,10 +77,3 @@ def test_layout_is_told_in_one_line(tmp_path, prepare):
     with pytest.raises(UserError, match=r"source: holds no images/ and depth/; A folder with images/<name>") as error:
         prepare(DepthFolder, tmp_path / "source")
     assert "\n" not in str(error.value)
-
-
-def test_a_list_is_read_without_records(folder):
-    assert len(open_source(folder, "train", maps=DEPTH)) == 2
-    (folder / "train.txt").write_text("7\n")
-    with pytest.raises(UserError, match=r"train\.txt:1: there is no image '7'"):
-        open_source(folder, "train")

@@ -3,7 +3,6 @@ import pytest
 
 from mdepth_jax.data.builders.frames import DepthFrames, Frame, FrameFiles, PairDrawing, load_frame
 from mdepth_jax.data.images import encode
-from mdepth_jax.data.listing import find_images, scan_list
 from mdepth_jax.errors import UserError
 
 IMAGE = np.zeros((8, 12, 3), np.uint8)
@@ -77,40 +76,12 @@ def test_pairs_are_a_function_of_seed_and_name_and_stay_in_the_crop():
     assert other["points"].shape != raws[0]["points"].shape or (other["points"] != raws[0]["points"]).any()
 
 
-@pytest.fixture
-def images(tmp_path):
-    (tmp_path / "images/b").mkdir(parents=True)
-    for name in ("1.jpg", "2.PNG", "b/3.v2.jpeg", "notes.md"):
-        (tmp_path / "images" / name).write_bytes(b"x")
-    return tmp_path / "images"
-
-
-def test_images_and_lists_of_them(images, tmp_path):
-    found = find_images(images)
-    assert list(found) == ["1", "2", "b/3.v2"]
-    (tmp_path / "train.txt").write_text("b/3.v2\n\n 1.jpg\n")
-    listed, problems = scan_list(tmp_path / "train.txt", found)
-    assert listed == {1: images / "b/3.v2.jpeg", 3: images / "1.jpg"}
-    assert not problems
-    (tmp_path / "train.txt").write_text("1\n9\n1.jpg\n2\n")
-    listed, problems = scan_list(tmp_path / "train.txt", found)
-    assert list(listed) == [1, 4]
-    assert [str(problem).removeprefix(f"{tmp_path}/") for problem in problems] == [
-        "train.txt:2: there is no image '9'; add it or remove the line",
-        "train.txt:3: '1.jpg' is in line 1 already; remove one of them",
-    ]
-    (tmp_path / "train.txt").write_text("\n")
-    assert "names no images" in str(scan_list(tmp_path / "train.txt", found)[1][0])
-
-
-def test_images_that_share_a_name(images):
-    (images / "1.png").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"1\.png: shares its name and depth map with 1\.jpg"):
-        find_images(images)
-    with pytest.raises(UserError, match="holds no images"):
-        find_images(images / "none")
-
-
-def test_files_that_are_missing(images, tmp_path):
-    with pytest.raises(UserError, match=r"images/1\.jpg: has no depth map .*depth/1\.png"):
-        load_frame(FrameFiles(tmp_path, "images/1.jpg", tmp_path / "depth/1.png"))
+def test_a_frame_of_two_files(tmp_path):
+    files = FrameFiles(tmp_path, "images/1.png", tmp_path / "depth/1.png")
+    for kind, content in (("images", b"image"), ("depth", b"map")):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "1.png").write_bytes(content)
+    assert load_frame(files) == Frame("images/1.png", b"image", b"map")
+    (tmp_path / "depth/1.png").unlink()
+    with pytest.raises(UserError, match=r"images/1\.png: has no depth map .*depth/1\.png"):
+        load_frame(files)

@@ -2,14 +2,12 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
-import tensorflow_datasets as tfds
 from PIL import Image
 
 from mdepth_jax.data.builders.frames import PairDrawing
-from mdepth_jax.data.builders.nyuv2 import EIGEN_CROP, Nyuv2
+from mdepth_jax.data.builders.nyuv2 import Nyuv2
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
-from mdepth_jax.data.sources.tfds_nyuv2 import TfdsNyuv2
 from mdepth_jax.errors import UserError
 
 METERS = Maps(depth=0.001)
@@ -110,50 +108,3 @@ def test_folder_of_frames(tmp_path, prepare):
     Image.new("RGB", (320, 240)).save(source / "images/0001.jpg")
     with pytest.raises(UserError, match=r"images/0001\.jpg: is 320x240, not 640x480 as published"):
         Nyuv2(data_dir=tmp_path / "out").open_splits(source)["test"].load_checked(0)
-
-
-def test_the_crop_is_eigens():
-    assert np.zeros((480, 640))[EIGEN_CROP].shape == (426, 560)
-
-
-def write_tfds(tmp_path, monkeypatch, file_format):
-    """TFDS's own builder on a tree as its archive unpacks; only the download is not made."""
-    for split, count in (("train", 2), ("val", 1)):
-        folder = tmp_path / "archive/nyudepthv2" / split / "room"
-        folder.mkdir(parents=True)
-        for number in range(count):
-            image, depth = frame(number)
-            depth[:40] = 0
-            with h5py.File(folder / f"{number:05d}.h5", "w") as file:
-                file["rgb"], file["depth"] = np.moveaxis(image, -1, 0), depth
-    monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", lambda *_: str(tmp_path / "archive"))
-    tfds.disable_progress_bar()
-    builder = tfds.builder("nyu_depth_v2", data_dir=tmp_path / "tfds", file_format=file_format)
-    builder.download_and_prepare()
-    return tmp_path / "tfds"
-
-
-def test_tfds_nyu_depth_v2(tmp_path, monkeypatch):
-    root = write_tfds(tmp_path, monkeypatch, "array_record")
-    source = open_source(root / "nyu_depth_v2", "train", maps=METERS)
-    assert isinstance(source, TfdsNyuv2)
-    assert (len(source), source.max_pairs) == (2, 0)
-    by_blue = {int(source[index]["image"][0, 0, 2]) // 20: source[index] for index in range(2)}
-    for number in range(2):
-        image, depth = frame(number)
-        np.testing.assert_array_equal(by_blue[number]["image"], image)
-        assert np.isnan(by_blue[number]["depth"][:40]).all()
-        np.testing.assert_allclose(by_blue[number]["depth"][40:], depth[40:], rtol=1e-3)
-    assert set(open_source(root, "validation")[0]) == {"image", "points", "relation"}
-    with pytest.raises(UserError, match="no split 'test'; choose one of train, validation"):
-        open_source(root, "test")
-    with pytest.raises(UserError, match="holds no teacher's maps"):
-        open_source(root, "train", maps=Maps(teacher_depth=0.001))
-
-
-def test_tfds_records_without_random_access(tmp_path, monkeypatch):
-    root = write_tfds(tmp_path, monkeypatch, "tfrecord")
-    with pytest.raises(UserError, match="no random access; write it again by: tfds build nyu_depth_v2"):
-        open_source(root, "train")
-    with pytest.raises(UserError, match="tfds build nyu_depth_v2"):
-        open_source(tmp_path / "nowhere", "train")

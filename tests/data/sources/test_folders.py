@@ -5,7 +5,6 @@ from PIL import Image
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.data.sources.folders import ImageFolder, PairsFolder
 from mdepth_jax.data.sources.maps import Maps
-from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
 
 BOTH = Maps(depth=0.5, teacher_depth=0.001)
@@ -40,38 +39,12 @@ def test_examples_of_a_folder(folder):
     assert set(PairsFolder(folder / "pairs_train.csv")[1]) == {"image", "points", "relation"}
 
 
-def test_code_0_is_unknown(folder):
-    Image.fromarray(np.array([[0, 7]], np.uint8).repeat(20, 0).repeat(15, 1)).save(folder / "depth/0.png")
-    depth = PairsFolder(folder / "pairs_train.csv", maps=BOTH)[0]["depth"]
-    assert np.isnan(depth[:, :15]).all()
-    np.testing.assert_array_equal(depth[:, 15:], 3.5)
-
-
 def test_unlabeled_images(folder):
     source = ImageFolder(folder, maps=Maps(teacher_depth=0.001))
     assert (len(source), source.max_pairs) == (3, 0)
     example = source[2]
     assert example["points"].shape == (0, 2, 2)
     assert example["teacher_depth"].shape == (10, 15)
-
-
-def test_open_source_finds_the_form(folder):
-    (folder / "val.csv").write_text((folder / "pairs_train.csv").read_text())
-    for arguments in ((folder, "train"), (folder, "val"), (folder / "val.csv",)):
-        assert len(open_source(*arguments)[1]["relation"]) == 2
-    assert len(open_source(folder)[1]["relation"]) == 0
-    elsewhere = folder / "images" / "pairs.csv"
-    elsewhere.write_text((folder / "val.csv").read_text())
-    assert len(open_source(elsewhere, root=folder)[1]["relation"]) == 2
-
-
-def test_open_source_names_what_is_missing(folder, tmp_path):
-    with pytest.raises(UserError, match=r"holds no pairs_test\.csv, test\.csv or test\.txt"):
-        open_source(folder, "test")
-    with pytest.raises(UserError, match="no such file or folder"):
-        open_source(folder / "nowhere", "train")
-    with pytest.raises(UserError, match="holds no images"):
-        open_source(folder / "depth")
 
 
 def test_size_that_contradicts_the_image(folder):

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from mdepth_jax.data.builders.base import Pairs
+from mdepth_jax.data.sources.folders import PairsFolder
+from mdepth_jax.data.sources.maps import Maps
+from mdepth_jax.data.sources.records import Records
+from mdepth_jax.errors import UserError
+
+DEPTH = Maps(depth=0.001)
+
+
+@pytest.fixture
+def directory(pairs_folder, prepare):
+    _, output = prepare(Pairs, pairs_folder)
+    return output / "pairs/1.0.0"
+
+
+def test_records_equal_the_folder(pairs_folder, directory):
+    records = Records(directory, "train", maps=DEPTH)
+    raw = PairsFolder(pairs_folder / "pairs_train.csv", maps=DEPTH)
+    assert len(records) == len(raw) == 5
+    assert records.max_pairs == raw.max_pairs == 5
+    for index in (4, 0, 2, 3, 1):
+        assert records[index].keys() == raw[index].keys()
+        for key, value in raw[index].items():
+            assert records[index][key].dtype == value.dtype
+            np.testing.assert_array_equal(records[index][key], value)
+    assert len(Records(directory, "test")) == 1
+
+
+def test_a_part_of_a_split(directory):
+    part = Records(directory, "train[40%:]")
+    assert len(part) == 3
+    np.testing.assert_array_equal(part[0]["image"], Records(directory, "train")[2]["image"])
+
+
+def test_missing_splits_and_maps(directory):
+    for part in ("train[:95", "train[:x%]"):
+        with pytest.raises(UserError, match=r"is not a part of a split; write train\[:90%\]"):
+            Records(directory, part)
+    with pytest.raises(UserError, match="no split 'val'; choose one of test, train"):
+        Records(directory, "val")
+    with pytest.raises(UserError, match="'test' was prepared without maps in 'depth'"):
+        Records(directory, "test", maps=DEPTH)
+    with pytest.raises(UserError, match=r"without maps in 'teacher'; .*`config\.teacher\.maps=False`"):
+        Records(directory, "train", maps=Maps(teacher_depth=1.0))
+    assert len(Records(directory, "train", maps=Maps(teacher_depth=1.0, teacher_optional=True))) == 5

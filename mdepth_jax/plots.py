@@ -151,7 +151,7 @@ def save_search(path: pathlib.Path, points: Sequence[tuple[float, float]], resou
     _save(figure, path, dpi=110)
 
 
-def save_weights(path: pathlib.Path, runs: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+def save_loss_weights(path: pathlib.Path, runs: Mapping[str, Sequence[dict[str, Any]]]) -> None:
     """Draws the weights of the losses over the steps into a PNG, a panel for each run.
 
     Args:

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_text(flags.output / "tables.md", text)
     write_csv(flags.output / "tables.csv", [{"table": title} | row for title, rows in tables.items() for row in rows])
     plots.save_tradeoff(flags.output / "figure1.png", comparison.make_tradeoff(runs))
-    plots.save_weights(
+    plots.save_loss_weights(
         flags.output / "weights.png", {f"{run.directory.name}, seed {run.config.seed}": run.records for run in runs}
     )
     print(text)

@@ -26,7 +26,7 @@ def test_depth_codes():
 
 
 def test_maps_are_a_teachers(tmp_path):
-    """What is written into `teacher/` is read as the teacher's depth, by the scale beside it."""
+    """Maps in `teacher/` are read as the teacher's depth, by the scale in `depth.json`."""
     name = "images/room/one.jpg"
     (tmp_path / "images/room").mkdir(parents=True)
     Image.fromarray(picture(30, 40).image).save(tmp_path / name)

@@ -28,7 +28,7 @@ from mdepth_jax.training import provenance
 from mdepth_jax.training.run_directory import complete_config, config_of_weights
 
 ImageLike = str | os.PathLike | Image.Image | np.ndarray
-_COUNTS = ("pairs", "depth_maps", "step")  # what a file's scores hold besides scores
+_COUNTS = ("pairs", "depth_maps", "step")  # entries of the scores in a `.tflite` file that are no scores
 
 
 @dataclass(frozen=True)

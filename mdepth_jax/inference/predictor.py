@@ -1,4 +1,4 @@
-"""Batches of images through a program of fixed shape, fed and emptied by threads."""
+"""Runs batches of images through a program of fixed shape, with threads that prepare the images."""
 
 import collections
 import itertools
@@ -45,7 +45,7 @@ class Picture:
     """An image on its way through a network.
 
     Attributes:
-        name: Path of its output files, relative to the output folder and without suffix.
+        name: Path of its output files relative to the output folder and without suffix.
         size: Height and width of the original in pixels.
         input: Image at the size of the network's input, RGB.
         image: Original, RGB; None where it is no longer needed.

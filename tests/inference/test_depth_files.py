@@ -43,7 +43,7 @@ def test_maps_are_a_teachers(tmp_path):
     assert "larger = farther" in about["meaning"]
 
 
-def test_a_prediction_is_resized_with_half_pixel_centres(tmp_path):
+def test_a_prediction_is_resized_with_half_pixel_centers(tmp_path):
     writer = DepthWriter(output=tmp_path, kinds=["npy"])
     writer.write(picture(2, 4), np.array([[1.0, 2.0]], np.float32))
     np.testing.assert_allclose(np.load(tmp_path / "a.npy"), [[1, 1.25, 1.75, 2]] * 2)
@@ -75,9 +75,9 @@ def test_point_cloud(tmp_path):
     one = picture(3, 5)
     depth = np.full((3, 5), 2.0, np.float32)
     depth[0, 0] = -1
-    depth_files.write_point_cloud(tmp_path / "a.ply", one.image, depth, fov=90.0, meaning="depth in metres")
+    depth_files.write_point_cloud(tmp_path / "a.ply", one.image, depth, fov=90.0, meaning="depth in meters")
     header, _, body = (tmp_path / "a.ply").read_bytes().partition(b"end_header\n")
-    assert b"comment depth in metres\n" in header
+    assert b"comment depth in meters\n" in header
     assert b"element vertex 14\n" in header
     points = np.frombuffer(body, [("xyz", "<f4", 3), ("rgb", "u1", 3)])
     np.testing.assert_array_equal(points["rgb"], one.image.reshape(-1, 3)[1:])

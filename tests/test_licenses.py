@@ -19,14 +19,14 @@ def test_rendered_scenes_and_the_embedded_teacher():
     [("data/nyuv2", "nyuv2"), ("NYU_records/", "nyuv2"), ("x/DIW", "diw"), ("ReDWeb_V1", "redweb"),
      ("mannequin_records", "mannequin")],
 )  # fmt: skip
-def test_a_data_set_is_known_by_the_name_of_its_folder(root, known):
+def test_a_data_set_is_recognized_by_the_name_of_its_folder(root, known):
     [license] = find_licenses([overlay(data={"root": root})])
     assert license.name.startswith(DATA[known].name)
     assert "by the folder's name" in license.name
     assert license[1:] == DATA[known][1:]
 
 
-def test_what_is_not_known_is_said_to_be_unknown():
+def test_unrecognized_names_have_unknown_terms():
     config = overlay(
         data={"root": "nyuv2/mine", "unlabelled": "photos"},
         teacher={"maps": True, "run": "runs/teacher"},
@@ -46,12 +46,12 @@ def test_what_is_not_known_is_said_to_be_unknown():
     [("keras", ["keras"]), ("m.h5", ["keras"]), ("m.pth", ["torchvision", "timm"]), ("m.pth.tar", ["fastdepth"]),
      ("model.safetensors", ["timm", "torchvision"])],
 )  # fmt: skip
-def test_pretrained_weights_bring_the_terms_of_imagenet(pretrained, publishers):
+def test_pretrained_weights_add_the_terms_of_imagenet(pretrained, publishers):
     found = find_licenses([overlay(data={"source": "scenes"}, model={"pretrained": pretrained})])
     assert found[1:] == [*(WEIGHTS[publisher] for publisher in publishers), IMAGENET]
 
 
-def test_weights_bring_the_terms_of_all_runs_before():
+def test_weights_have_the_terms_of_all_earlier_runs():
     first = overlay(data={"root": "redweb"}, model={"pretrained": "keras"}, teacher={"run": "net.pth"})
     second = overlay(data={"root": "diw"}, model={"start": "runs/first"})
     assert names(first, second) == [*names(first), *names(second)[:1]]

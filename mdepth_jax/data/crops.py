@@ -9,4 +9,4 @@ EIGEN_SIZE = 480, 640
 """Height and width of those images."""
 
 CROPS: dict[str, Crop | None] = {"none": None, "eigen": EIGEN_CROP}
-"""Crops by the names in configurations and on the command line; None for the whole map."""
+"""Crops by the names in configurations and on the command line; None for the full map."""

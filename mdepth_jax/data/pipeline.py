@@ -154,6 +154,22 @@ def _batches(
     process_count: int,
 ) -> Iterator[Batch]:
     """Loads batches in parallel; an error of `load` is raised as it is, without TensorFlow's wrapping."""
+    failures: dict[int, Exception] = {}
+    stopped = tf.Variable(False)
+    dataset = (
+        locations.take_while(lambda *_: ~stopped)
+        .map(_as_graph(load, spec, failures), num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(spec.batch_size // process_count)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+    running = dataset.as_numpy_iterator()
+    batches = _with_original_errors(running, failures)
+    weakref.finalize(batches, _drain, running, stopped)
+    return batches
+
+
+def _as_graph(load: Callable[[int, int], Row], spec: BatchSpec, failures: dict[int, Exception]) -> Callable:
+    """Wraps a function that loads a row for `tf.data`; it collects errors in `failures` by their positions."""
     dtypes = {
         "image": tf.uint8,
         "points": tf.int32,
@@ -162,7 +178,6 @@ def _batches(
         "image_size": tf.int32,
     }
     dtypes |= {key: tf.float32 for key in MAP_KEYS if getattr(spec, key)}
-    failures: dict[int, Exception] = {}
 
     def load_row(index, position):
         try:
@@ -175,34 +190,25 @@ def _batches(
     def as_tensors(index, position):
         return dict(zip(dtypes, tf.numpy_function(load_row, [index, position], list(dtypes.values())), strict=True))
 
-    stopped = tf.Variable(False)
-    dataset = (
-        locations.take_while(lambda *_: ~stopped)
-        .map(as_tensors, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(spec.batch_size // process_count)
-        .prefetch(tf.data.AUTOTUNE)
-    )
-    running = dataset.as_numpy_iterator()
+    return as_tensors
 
-    def stop() -> None:
-        """Reads the pending batches: TensorFlow ends an iterator while holding the interpreter that loads need."""
-        stopped.assign(True)
-        while True:
-            try:
-                next(running)
-            except StopIteration:
-                return
-            except tf.errors.OpError:
-                continue  # a load that failed
 
-    def iterate() -> Iterator[Batch]:
+def _with_original_errors(batches: Iterator[Batch], failures: dict[int, Exception]) -> Iterator[Batch]:
+    try:
+        yield from batches
+    except Exception:
+        if failures:
+            raise failures[min(failures)] from None
+        raise
+
+
+def _drain(batches: Iterator[Batch], stopped: tf.Variable) -> None:
+    """Reads the pending batches: TensorFlow ends an iterator while holding the interpreter that loads need."""
+    stopped.assign(True)
+    while True:
         try:
-            yield from running
-        except Exception:
-            if failures:
-                raise failures[min(failures)] from None
-            raise
-
-    batches = iterate()
-    weakref.finalize(batches, stop)
-    return batches
+            next(batches)
+        except StopIteration:
+            return
+        except tf.errors.OpError:
+            continue  # a load that failed

@@ -25,7 +25,7 @@ class BatchSpec:
         batch_size: Number of images of a batch over all hosts.
         pairs: Number of pairs of each image; None for the largest number that an image of the source has. Fewer are
             padded. If an image has more, training draws some at random for each use, and evaluation refuses.
-        sampled_pairs: If positive, number of pairs that training draws from the depth map for each use of the image,
+        sampled_pairs: Number of pairs, if positive, that training draws from the depth map for each use of the image,
             after augmentation and at the network's size, in place of the labeled ones.
         scale: Upper limit of the factor, uniform in [1, scale], by which training enlarges images; both maps are
             divided by it, because what looks larger is nearer.

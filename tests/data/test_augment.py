@@ -67,7 +67,7 @@ def test_jitter_keeps_gray_gray():
 
 
 def coordinates(height, width):
-    """A map of rows and one of columns: what a pixel shows tells where it comes from."""
+    """A map of rows and one of columns: a pixel shows the position from which it comes."""
     return np.indices((height, width)).astype(np.float32)
 
 
@@ -102,7 +102,7 @@ def test_a_point_follows_its_pixel_through_every_view(image_size, net_size, opti
 
 
 @pytest.mark.parametrize("options", VIEWS)
-def test_what_lies_outside_of_the_view_is_invalid(options):
+def test_points_outside_of_the_view_are_invalid(options):
     image_size, net_size = (90, 161), (64, 32)
     view = draw_view(image_size, net_size, np.random.default_rng(5), **options)
     points = every_pixel(*image_size)
@@ -148,7 +148,7 @@ def test_unknown_values_stay_unknown():
         assert np.isnan(warp_map(np.full((1, 1), np.nan, np.float32), view.matrix, 20, 30)).all()
 
 
-def test_the_middle_is_the_largest_part_of_the_aspect_in_whole_pixels():
+def test_the_middle_is_the_largest_part_of_the_aspect_in_full_pixels():
     view, start, size = middle_view((480, 640), (224, 224))
     np.testing.assert_array_equal(start, [0, 80])
     np.testing.assert_array_equal(size, [480, 480])

@@ -30,7 +30,7 @@ def test_read_16_bit_gray_scales_to_8_bits():
     np.testing.assert_array_equal(image[..., 0], [[0, 77, 255]])
 
 
-def test_read_alpha_lays_the_image_over_white():
+def test_read_alpha_composites_over_white():
     rgba = np.array([[[255, 0, 0, 255], [255, 0, 0, 0]]], np.uint8)
     np.testing.assert_array_equal(read_image(encode(Image.fromarray(rgba))), [[[255, 0, 0], [255, 255, 255]]])
 
@@ -82,7 +82,7 @@ def test_missing_file(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_read_map_gives_codes(dtype):
+def test_read_map_returns_codes(dtype):
     codes = np.array([[0, 1, np.iinfo(dtype).max]], dtype)
     np.testing.assert_array_equal(read_map(encode(Image.fromarray(codes))), codes.astype(np.float32))
 
@@ -92,7 +92,7 @@ def test_read_map_refuses_color():
         read_map(encode(Image.fromarray(RED_GREEN)), "m.png")
 
 
-def test_resize_averages_where_it_shrinks():
+def test_resize_averages_when_it_shrinks():
     checkers = np.indices((32, 32)).sum(0) % 2
     image = np.repeat(checkers[..., None] * np.uint8(200), 3, axis=-1).astype(np.uint8)
     np.testing.assert_allclose(resize_image(image, 8, 8)[1:-1, 1:-1], 100, atol=1)
@@ -104,7 +104,7 @@ def test_resize_map_is_bilinear_with_half_pixel_centers():
     np.testing.assert_allclose(resized[0], np.clip((np.arange(8) + 0.5) / 2 - 0.5, 0, 3), atol=1e-6)
 
 
-def test_resize_map_leaves_unknown_values_out():
+def test_resize_map_ignores_unknown_values():
     values = np.full((8, 8), 5, np.float32)
     values[:, :4] = np.nan
     resized = resize_map(values, 16, 16)

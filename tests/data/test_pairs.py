@@ -71,7 +71,7 @@ def test_write_and_read_again(tmp_path):
         (1, "\n\n", "no pairs"),
     ],
 )
-def test_mistake_names_file_and_line(tmp_path, line, text, reason):
+def test_error_names_file_and_line(tmp_path, line, text, reason):
     path = write(tmp_path, text)
     with pytest.raises(UserError, match=reason) as error:
         parse_pairs(path)
@@ -79,7 +79,7 @@ def test_mistake_names_file_and_line(tmp_path, line, text, reason):
     assert "\n" not in str(error.value)
 
 
-def test_scan_goes_on_after_a_mistake(tmp_path):
+def test_scan_resumes_after_an_error(tmp_path):
     text = (
         "a.jpg\nb.jpg\n1,2,3,4,>,40,30\n"  # the labels of a are missing
         "1,2,3,4,<,40,30\nc.jpg\n1,2,3,4,<,40,30\n"  # the path before c is missing
@@ -210,7 +210,7 @@ def test_sampled_pairs_follow_the_generator():
 
 
 @pytest.mark.parametrize(("depth", "pairs"), [([[np.nan, np.inf]], 0), ([[2.0]], 5), ([[0.0, np.nan]], 5)])
-def test_sampling_where_little_is_known(depth, pairs):
+def test_sampling_with_little_known_depth(depth, pairs):
     points, relation = sample_ratio_pairs(np.array(depth, np.float32), np.random.default_rng(0), 5)
     assert points.shape == (pairs, 2, 2)
     assert not points.any()

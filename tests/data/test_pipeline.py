@@ -80,7 +80,7 @@ def test_resumed_run_sees_the_same_batches():
         assert_same(unbroken[start:], take(9 - start, Noise(11), SPEC, seed=3, start_step=start))
 
 
-def test_resume_needs_no_reading_of_what_lies_before():
+def test_resuming_reads_no_earlier_examples():
     batch = take(1, Noise(11), SPEC, seed=3, start_step=10**12)[0]
     assert batch["image"].shape == (4, 6, 10, 3)
 
@@ -97,8 +97,8 @@ def test_an_epoch_uses_every_example_at_most_once():
         assert len(set(epoch.tolist())) == 20
     assert (epochs[0] != epochs[1]).any()
     assert set(np.concatenate(epochs).tolist()) == set(range(22))
-    whole = indices(take(5, Noise(20), SPEC, seed=1))
-    np.testing.assert_array_equal(np.sort(whole), np.arange(20))
+    complete = indices(take(5, Noise(20), SPEC, seed=1))
+    np.testing.assert_array_equal(np.sort(complete), np.arange(20))
 
 
 def test_processes_share_each_batch():
@@ -108,7 +108,7 @@ def test_processes_share_each_batch():
     assert_same(together, joined)
 
 
-def test_training_batch_against_the_plain_way():
+def test_training_batches_equal_their_resized_examples():
     source, spec = Noise(8), BatchSpec(height=6, width=10, batch_size=4, depth=True)
     for batch in take(4, source, spec, seed=0):
         for row, index in enumerate(indices([batch])):
@@ -142,7 +142,7 @@ def test_surplus_pairs_are_drawn_anew_for_each_use():
 
 
 class Coordinates(Noise):
-    """Images of one size; depth tells the row, the teacher's map the column; one pair for each pixel of a grid."""
+    """Images of one size; depth is the row, the teacher's map the column; one pair for each pixel of a grid."""
 
     def __getitem__(self, index):
         rows, columns = np.indices((60, 90)).astype(np.float32)
@@ -264,7 +264,7 @@ def test_evaluation_on_two_processes():
     assert_same(together, joined)
 
 
-def test_mistakes_are_told_before_reading():
+def test_errors_are_raised_before_reading():
     with pytest.raises(UserError, match="a batch of 4 is larger than the data set of 3 images"):
         train_batches(Noise(3), SPEC, seed=0)
     for open_batches in (lambda: train_batches(Noise(0), SPEC, seed=0), lambda: eval_batches(Noise(0), SPEC)):
@@ -274,7 +274,7 @@ def test_mistakes_are_told_before_reading():
         train_batches(Noise(9), SPEC, seed=0, process_count=3)
 
 
-def test_a_damaged_example_is_told_as_it_is():
+def test_the_error_of_a_damaged_example_is_raised_unchanged():
     with pytest.raises(UserError, match=r"^pairs\.csv:12: damaged; replace it$"):
         take(3, Damaged(8), SPEC, seed=0)
     with pytest.raises(UserError, match=r"^pairs\.csv:12"):
@@ -283,7 +283,7 @@ def test_a_damaged_example_is_told_as_it_is():
         list(eval_batches(Noise(8), BatchSpec(6, 10, 4, pairs=1)))
 
 
-def test_a_process_ends_that_leaves_batches_unread():
+def test_a_process_ends_with_unread_batches():
     script = """
 from mdepth_jax.data.pipeline import BatchSpec, train_batches
 from mdepth_jax.data.sources.scenes import Scenes

@@ -43,10 +43,10 @@ def read_examples(split: RawSplit, first_index: int = 0) -> Iterator[tuple[int, 
 
     Args:
         split: Split, or part of a split.
-        first_index: Index of its first example in the whole split.
+        first_index: Index of its first example in the full split.
 
     Yields:
-        The index of each example in the whole split, and the example or the error that it raises.
+        The index of each example in the full split, and the example or the error that it raises.
     """
     for index in range(len(split.entries)):
         try:

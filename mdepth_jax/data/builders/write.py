@@ -70,18 +70,7 @@ def write_records(
     builder = builder_class(
         data_dir=output, file_format="array_record", skip_invalid=skip_invalid, beam=bool(beam_runner), **options
     )
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
-    try:
-        builder.download_and_prepare(download_config=_download_config(folder, beam_runner, beam_options))
-    except (RuntimeError, ValueError) as error:  # array_record and Beam wrap the errors that they meet
-        if os.strerror(errno.ENOSPC) in str(error):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(output)) from None
-        if beam_runner and "number of generated examples is 0" in str(error):
-            raise UserError(
-                f"{folder}: a split has no valid entry; run without Apache Beam to see the first error"
-            ) from None
-        raise
+    _prepare(builder, folder, output, _download_config(folder, beam_runner, beam_options))
     shutil.rmtree(output / "downloads", ignore_errors=True)
     for split, info in builder.info.splits.items():
         print(f"{split}: {info.num_examples} images")
@@ -91,6 +80,23 @@ def write_records(
         report = output / "invalid.txt"
         write_text(report, "".join(f"{problem}\n" for problem in builder.problems))
         print(f"left out: {len(builder.problems)} entries, listed in {report}")
+
+
+def _prepare(
+    builder: RecordsBuilder, folder: Path, output: Path, download_config: tfds.download.DownloadConfig
+) -> None:
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    try:
+        builder.download_and_prepare(download_config=download_config)
+    except (RuntimeError, ValueError) as error:  # array_record and Beam wrap the errors that they meet
+        if os.strerror(errno.ENOSPC) in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(output)) from None
+        if builder.beam and "number of generated examples is 0" in str(error):
+            raise UserError(
+                f"{folder}: a split has no valid entry; run without Apache Beam to see the first error"
+            ) from None
+        raise
 
 
 def _download_config(folder: Path, beam_runner: str, beam_options: str) -> tfds.download.DownloadConfig:

@@ -5,7 +5,7 @@ The layout of a folder; `depth` and `teacher` are optional, and `train` may be a
     pairs_train.csv        in the format of `mdepth_jax.data.pairs`; or train.txt, names of images without pairs
     images/0002.jpg        at the paths in the CSV
     depth/0002.png         depth map: gray PNG of 8 or 16 bits, 0 = unknown, larger = farther
-    teacher/0002.png       a teacher's prediction in the same format, which covers the whole image
+    teacher/0002.png       a teacher's prediction in the same format, which covers the full image
 """
 
 import itertools

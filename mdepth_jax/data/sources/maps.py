@@ -28,7 +28,7 @@ class Maps:
     Attributes:
         depth: Depth that one step of a code in `depth` stands for, such as 0.001 for millimeters read as meters; None
             if these maps are not read.
-        teacher_depth: The same for the maps in `teacher`.
+        teacher_depth: Depth that one step of a code in `teacher` stands for; None if these maps are not read.
         teacher_optional: Whether a data set without any teacher's map is accepted.
     """
 

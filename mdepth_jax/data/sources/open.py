@@ -1,4 +1,4 @@
-"""Detection of the format of a data set, and its opening."""
+"""Detection of the format of a data set."""
 
 import json
 from pathlib import Path

@@ -52,7 +52,7 @@ def test_beam_writes_the_records_of_one_process(folder, tmp_path, dataset, drawi
 
 
 @needs_beam
-def test_mistakes_reach_the_user(folder, tmp_path):
+def test_invalid_entries_are_raised_or_listed(folder, tmp_path):
     for number in (100, 7):
         (folder / f"images/{number}.png").write_bytes(b"")
     with pytest.raises(UserError, match=r"pairs_train\.csv:16: images/7\.png: the file is empty"):
@@ -64,7 +64,7 @@ def test_mistakes_reach_the_user(folder, tmp_path):
 
 
 @needs_beam
-def test_not_one_good_entry(folder, tmp_path):
+def test_a_split_without_valid_entries(folder, tmp_path):
     for number in range(COUNT - 20, COUNT):
         (folder / f"images/{number}.png").write_bytes(b"")
     with pytest.raises(UserError, match="a split has no valid entry"):
@@ -78,6 +78,6 @@ def test_unknown_runner(folder, tmp_path):
 
 
 @pytest.mark.skipif(INSTALLED, reason="the optional extra `beam` is installed")
-def test_without_beam_the_extra_is_named(folder, tmp_path):
+def test_the_error_without_beam_names_the_extra(folder, tmp_path):
     with pytest.raises(UserError, match=r'pip install "mdepth_jax\[beam\]"'):
         write_records("pairs", folder, tmp_path / "out", beam_runner="DirectRunner")

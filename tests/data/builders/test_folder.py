@@ -37,7 +37,7 @@ def test_records_equal_the_folder(folder, prepare):
     assert open_source(output, "train", maps=DEPTH)[0]["depth"].shape == (22, 30)
 
 
-def test_without_lists_every_image_is_for_training(folder, prepare):
+def test_without_lists_all_images_are_for_training(folder, prepare):
     for file in folder.glob("*.txt"):
         file.unlink()
     _, output = prepare(DepthFolder, folder)
@@ -59,7 +59,7 @@ def test_drawn_pairs_agree_with_the_depth(folder, prepare):
         assert len(example["relation"]) == 5
 
 
-def test_mistakes_are_raised_or_left_out(folder, prepare):
+def test_invalid_entries_are_raised_or_left_out(folder, prepare):
     (folder / "depth/0.png").unlink()
     (folder / "train.txt").write_text("2\n9\n0\n1\n")
     with pytest.raises(UserError, match=r"train\.txt:2: there is no image '9'"):
@@ -72,7 +72,7 @@ def test_mistakes_are_raised_or_left_out(folder, prepare):
     ]
 
 
-def test_layout_is_told_in_one_line(tmp_path, prepare):
+def test_the_error_describes_the_layout_in_one_line(tmp_path, prepare):
     (tmp_path / "source/images").mkdir(parents=True)
     with pytest.raises(UserError, match=r"source: holds no images/ and depth/; A folder with images/<name>") as error:
         prepare(DepthFolder, tmp_path / "source")

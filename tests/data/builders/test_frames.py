@@ -20,7 +20,7 @@ def changed(value):
     return depth
 
 
-def test_a_good_frame_passes_as_it_is():
+def test_a_valid_frame_is_unchanged():
     for depth in (DEPTH, changed(0), (DEPTH * 100).astype(np.uint16), DEPTH.astype(np.uint8)):
         raw = frames(depth).load_checked(0)
         assert (raw["name"], raw["image"], raw["depth"]) == ("0.png", encode(IMAGE), encode(depth))
@@ -40,7 +40,7 @@ def test_a_good_frame_passes_as_it_is():
         (IMAGE, "must be a gr.y PNG"),
     ],
 )
-def test_bad_depth_is_named_in_one_line(depth, reason):
+def test_invalid_depth_is_named_in_one_line(depth, reason):
     with pytest.raises(UserError, match=reason) as error:
         frames(DEPTH, depth).load_checked(1)
     assert str(error.value).startswith("set: 1.png: depth map")

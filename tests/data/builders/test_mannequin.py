@@ -80,7 +80,7 @@ def damage(folder, kind):
         ("poses alone", r"mannequin: holds no \.h5 in train/, validation/ or test/; MannequinChallenge\.tar"),
     ],
 )
-def test_mistakes(folder, prepare, kind, message):
+def test_invalid_data_sets(folder, prepare, kind, message):
     damage(folder, kind)
     with pytest.raises(UserError, match=message) as error:
         prepare(Mannequin, folder)

@@ -49,7 +49,7 @@ def test_official_files(labeled, prepare):
             np.testing.assert_array_equal(example["relation"], np.sign(x[:, 0] - x[:, 1]))
 
 
-def test_lists_may_stand_for_the_split_file(labeled, prepare):
+def test_lists_may_replace_the_split_file(labeled, prepare):
     (labeled / "splits.mat").unlink()
     with pytest.raises(UserError, match=r"holds neither splits\.mat nor train\.txt"):
         prepare(Nyuv2, labeled)

@@ -17,7 +17,7 @@ class Numbers:
         return {"name": str(number)}
 
 
-def test_errors_stand_in_the_place_of_invalid_examples():
+def test_errors_replace_invalid_examples():
     assert isinstance(Numbers(1), RawSplit)
     read = dict(read_examples(Numbers(4), first_index=100))
     assert {index: str(example) for index, example in read.items()} == {

@@ -22,7 +22,7 @@ def folder(tmp_path, ramp):
 
 
 @pytest.mark.parametrize("below", ["", "ReDWeb_V1"])
-def test_every_pixel_is_known_and_the_order_stays(folder, prepare, below):
+def test_every_pixel_is_known_and_the_order_is_kept(folder, prepare, below):
     _, output = prepare(Redweb, folder / below)
     source = open_source(output, "train", maps=Maps(depth=1 / 256))
     assert len(source) == 3
@@ -61,7 +61,7 @@ def damage(folder, kind):
         ("layout", r"redweb: holds no ReDWeb_V1/Imgs/ and ReDWeb_V1/RDs/; Ask the authors"),
     ],
 )
-def test_mistakes(folder, prepare, kind, message):
+def test_invalid_data_sets(folder, prepare, kind, message):
     damage(folder, kind)
     with pytest.raises(UserError, match=message) as error:
         prepare(Redweb, folder)

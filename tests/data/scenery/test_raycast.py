@@ -68,7 +68,7 @@ def test_depth_of_a_sphere_follows_the_closed_form():
 
 
 @pytest.mark.parametrize("kind", [BOX, ROOF, ELLIPSOID, CYLINDER])
-def test_traced_points_lie_on_the_surface_of_a_turned_solid_and_the_whole_solid_is_seen(kind):
+def test_traced_points_lie_on_the_surface_of_a_turned_solid_and_all_of_the_solid_is_seen(kind):
     one = solid(kind, (0.3, 0.1, 4.0), (0.7, 0.9, 0.5), (0.5, 0.3, -0.4))
     eye = camera(z=0.5, yaw=0.1, pitch=0.05, roll=0.2)
     depth, _ = trace(one, eye)
@@ -125,12 +125,12 @@ def test_yaw_turns_right_pitch_looks_up_and_roll_keeps_the_axes_orthonormal():
     np.testing.assert_allclose(camera_axes(0.0, 0.0, 0.0), np.diag([1, -1, 1]), atol=1e-7)
 
 
-def test_shadow_of_a_ball_on_the_ground_is_a_disc():
+def test_shadow_of_a_ball_on_the_ground_is_a_disk():
     ball = solid(ELLIPSOID, (0, 2, 0), (0.5, 0.5, 0.5))
     x, z = np.meshgrid(np.linspace(-2, 2, 41), np.linspace(-2, 2, 41))
     points = np.stack([x.ravel(), 0 * x.ravel(), z.ravel()]).astype(np.float32)
     light, everywhere = np.array([0, 4, 0], np.float32), np.ones(x.size, bool)
-    # Tangent from a light 2 m above the center: sin a = 0.5 / 2, disc radius = 4 tan a.
+    # Tangent from a light 2 m above the center: sin a = 0.5 / 2, disk radius = 4 tan a.
     radius = 4 * np.tan(np.arcsin(0.25))
     distance = np.hypot(x, z).ravel()
     clear = np.abs(distance - radius) > 1e-3

@@ -37,7 +37,7 @@ def test_a_plain_ground_under_the_sun_is_even_at_the_wanted_exposure():
     assert image.mean() == pytest.approx(255 * np.sqrt(0.2), abs=3)
 
 
-def test_a_ball_is_bright_towards_the_light_and_its_shadow_falls_away_from_it():
+def test_a_ball_is_bright_toward_the_light_and_casts_a_shadow_away_from_it():
     ball = (ELLIPSOID, (0, 0.6, 0), (0.6, 0.6, 0.6), (0, 0, 0))
     image = picture(ball, light=(-1000.0, 1000.0, 0.0))
     row, center = image[SIZE // 2], SIZE // 2
@@ -52,7 +52,7 @@ def test_a_checker_has_the_cells_of_its_size():
     np.testing.assert_array_equal(np.diff(changes), 2)
 
 
-def test_haze_takes_contrast_from_distant_things():
+def test_haze_reduces_the_contrast_of_distant_things():
     clear, hazy = picture(pattern="checker"), picture(pattern="checker", haze=0.2)
     assert hazy.std() < 0.7 * clear.std()
 

@@ -42,12 +42,12 @@ def test_the_terms_of_a_published_set_are_printed(tmp_path, capsys):
 
 
 def test_a_failed_run_leaves_nothing(folder, tmp_path):
-    source = tmp_path / "in"
-    source.mkdir()
-    (source / "images").symlink_to(folder / "images")
+    raw = tmp_path / "in"
+    raw.mkdir()
+    (raw / "images").symlink_to(folder / "images")
     text = (folder / "pairs_train.csv").read_text()
-    (source / "pairs_train.csv").write_text(text + "images/none.png\n1,1,2,2,<,320,240\n")
-    arguments = ["pairs", "--source", str(source), "--output", str(tmp_path / "out")]
+    (raw / "pairs_train.csv").write_text(text + "images/none.png\n1,1,2,2,<,320,240\n")
+    arguments = ["pairs", "--source", str(raw), "--output", str(tmp_path / "out")]
     with pytest.raises(UserError, match=r"pairs_train\.csv:6: .*no such file"):
         main(arguments)
     assert not (tmp_path / "out").exists()

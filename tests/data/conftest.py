@@ -36,7 +36,7 @@ def ramp():
 @pytest.fixture
 def pairs_folder(tmp_path):
     """Six images with one to six pairs and a depth map each, except for the last, which is for the test."""
-    folder = tmp_path / "source"
+    folder = tmp_path / "raw"
     rng = np.random.default_rng(0)
     for kind in ("images", "depth"):
         (folder / kind).mkdir(parents=True)

@@ -19,20 +19,20 @@ needs_beam = pytest.mark.skipif(not INSTALLED, reason="the optional extra `beam`
 @pytest.fixture
 def folder(tmp_path):
     """Images whose color and pairs follow from their number, with depth."""
-    source = tmp_path / "source"
+    folder = tmp_path / "raw"
     for kind in ("images", "depth"):
-        (source / kind).mkdir(parents=True)
+        (folder / kind).mkdir(parents=True)
     entries = []
     for number in range(COUNT):
-        Image.new("RGB", (9, 6), (number, 0, 0)).save(source / f"images/{number}.png")
+        Image.new("RGB", (9, 6), (number, 0, 0)).save(folder / f"images/{number}.png")
         depth = np.arange(0, 90, 10, dtype=np.uint8) * np.ones((6, 1), np.uint8) + np.uint8(number + 1)
-        Image.fromarray(depth).save(source / f"depth/{number}.png")
+        Image.fromarray(depth).save(folder / f"depth/{number}.png")
         points = np.array([[[0, number % 9], [5, 8]]], np.int32)
         entries.append(ImagePairs(f"images/{number}.png", points, np.ones(1, np.int32), (6, 9), 0))
     for split, part in (("train", entries[:-20]), ("test", entries[-20:])):
-        write_pairs(source / f"pairs_{split}.csv", part)
-        (source / f"{split}.txt").write_text("".join(f"{entry.path[7:]}\n" for entry in part))
-    return source
+        write_pairs(folder / f"pairs_{split}.csv", part)
+        (folder / f"{split}.txt").write_text("".join(f"{entry.path[7:]}\n" for entry in part))
+    return folder
 
 
 @needs_beam

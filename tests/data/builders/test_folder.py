@@ -15,14 +15,14 @@ DEPTH = Maps(depth=0.1)
 def folder(tmp_path, ramp):
     """Four images of different sizes with depth; two are listed for training, one for the test."""
     for kind in ("images", "depth"):
-        (tmp_path / "source" / kind).mkdir(parents=True)
+        (tmp_path / "raw" / kind).mkdir(parents=True)
     for number in range(4):
         image, depth = ramp(20 + number, 30, number)
-        Image.fromarray(image).save(tmp_path / f"source/images/{number}.jpg")
-        Image.fromarray(depth).save(tmp_path / f"source/depth/{number}.png")
-    (tmp_path / "source/train.txt").write_text("2\n0\n")
-    (tmp_path / "source/test.txt").write_text("3\n")
-    return tmp_path / "source"
+        Image.fromarray(image).save(tmp_path / f"raw/images/{number}.jpg")
+        Image.fromarray(depth).save(tmp_path / f"raw/depth/{number}.png")
+    (tmp_path / "raw/train.txt").write_text("2\n0\n")
+    (tmp_path / "raw/test.txt").write_text("3\n")
+    return tmp_path / "raw"
 
 
 def test_records_equal_the_folder(folder, prepare):
@@ -73,7 +73,7 @@ def test_invalid_entries_are_raised_or_left_out(folder, prepare):
 
 
 def test_the_error_describes_the_layout_in_one_line(tmp_path, prepare):
-    (tmp_path / "source/images").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"source: holds no images/ and depth/; A folder with images/<name>") as error:
-        prepare(DepthFolder, tmp_path / "source")
+    (tmp_path / "raw/images").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"raw: holds no images/ and depth/; A folder with images/<name>") as error:
+        prepare(DepthFolder, tmp_path / "raw")
     assert "\n" not in str(error.value)

@@ -23,14 +23,14 @@ def frame(number):
 @pytest.fixture
 def labeled(tmp_path):
     """The official files with three frames; the second one is for the test."""
-    source = tmp_path / "nyu"
-    source.mkdir()
+    folder = tmp_path / "nyu"
+    folder.mkdir()
     frames = [frame(number) for number in range(3)]
-    with h5py.File(source / "nyu_depth_v2_labeled.mat", "w") as file:
+    with h5py.File(folder / "nyu_depth_v2_labeled.mat", "w") as file:
         file["images"] = np.stack([image.T for image, _ in frames])
         file["depths"] = np.stack([depth.T for _, depth in frames])
-    scipy.io.savemat(source / "splits.mat", {"trainNdxs": np.array([[1], [3]]), "testNdxs": np.array([[2]])})
-    return source
+    scipy.io.savemat(folder / "splits.mat", {"trainNdxs": np.array([[1], [3]]), "testNdxs": np.array([[2]])})
+    return folder
 
 
 def test_official_files(labeled, prepare):
@@ -90,21 +90,21 @@ def test_damaged_official_files(labeled, prepare):
 
 
 def test_folder_of_frames(tmp_path, prepare):
-    source = tmp_path / "frames"
+    folder = tmp_path / "frames"
     with pytest.raises(UserError, match=r"holds no nyu_depth_v2_labeled\.mat and no train\.txt; Get nyu"):
-        Nyuv2(data_dir=tmp_path / "out").open_splits(source)
+        Nyuv2(data_dir=tmp_path / "out").open_splits(folder)
     for kind in ("images", "depth"):
-        (source / kind).mkdir(parents=True)
+        (folder / kind).mkdir(parents=True)
     for number in range(2):
         image, depth = frame(number)
-        Image.fromarray(image).save(source / f"images/{number:04d}.jpg")
-        Image.fromarray((depth * 25).astype(np.uint8)).save(source / f"depth/{number:04d}.png")
-    (source / "train.txt").write_text("0000\n")
-    (source / "test.txt").write_text("0001\n")
-    _, output = prepare(Nyuv2, source, drawing=PairDrawing(10))
+        Image.fromarray(image).save(folder / f"images/{number:04d}.jpg")
+        Image.fromarray((depth * 25).astype(np.uint8)).save(folder / f"depth/{number:04d}.png")
+    (folder / "train.txt").write_text("0000\n")
+    (folder / "test.txt").write_text("0001\n")
+    _, output = prepare(Nyuv2, folder, drawing=PairDrawing(10))
     example = open_source(output, "test", maps=Maps(depth=0.04))[0]
     np.testing.assert_allclose(example["depth"], frame(1)[1], atol=0.041)
     assert len(example["relation"]) == 10
-    Image.new("RGB", (320, 240)).save(source / "images/0001.jpg")
+    Image.new("RGB", (320, 240)).save(folder / "images/0001.jpg")
     with pytest.raises(UserError, match=r"images/0001\.jpg: is 320x240, not 640x480 as published"):
-        Nyuv2(data_dir=tmp_path / "out").open_splits(source)["test"].load_checked(0)
+        Nyuv2(data_dir=tmp_path / "out").open_splits(folder)["test"].load_checked(0)

@@ -41,17 +41,24 @@ def read_pytorch(path: pathlib.Path) -> dict[str, np.ndarray]:
         pickle.UnpicklingError: If the file names anything but tensors and plain containers.
     """
     try:
-        import torch
-    except ImportError:
-        contents, tensor_type = _read_archive(path), np.ndarray
-    else:
-        contents, tensor_type = torch.load(path, map_location="cpu", weights_only=True), torch.Tensor
+        contents, tensor_type = _load(path)
+    except (AttributeError, AssertionError, IndexError, MemoryError, OverflowError, struct.error) as error:
+        raise pickle.UnpicklingError(f"its pickle is damaged: {error}") from error
     tensors = contents.get("state_dict", contents) if isinstance(contents, Mapping) else contents
     if not isinstance(tensors, Mapping) or not all(isinstance(tensor, tensor_type) for tensor in tensors.values()):
         raise ValueError("it holds other things than tensors by name")
     if tensor_type is np.ndarray:
         return {name: t if np.issubdtype(t.dtype, np.integer) else t.astype(np.float32) for name, t in tensors.items()}
     return {name: (t.float() if t.is_floating_point() else t).detach().numpy() for name, t in tensors.items()}
+
+
+def _load(path: pathlib.Path) -> tuple[Any, type]:
+    """Returns the contents of a file and the type of its tensors."""
+    try:
+        import torch
+    except ImportError:
+        return _read_archive(path), np.ndarray
+    return torch.load(path, map_location="cpu", weights_only=True), torch.Tensor
 
 
 def _read_archive(path: pathlib.Path) -> Any:
@@ -64,11 +71,8 @@ def _read_archive(path: pathlib.Path) -> Any:
         pickles = [name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"]
         if len(pickles) != 1:
             raise ValueError("it holds no data.pkl")
-        try:
-            with archive.open(pickles[0]) as file:
-                return _Unpickler(file, archive, pickles[0].removesuffix("data.pkl")).load()
-        except (AttributeError, IndexError, MemoryError, OverflowError, struct.error) as error:
-            raise pickle.UnpicklingError(f"its data.pkl is damaged: {error}") from error
+        with archive.open(pickles[0]) as file:
+            return _Unpickler(file, archive, pickles[0].removesuffix("data.pkl")).load()
 
 
 class _Storage(NamedTuple):

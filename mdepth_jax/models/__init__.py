@@ -1,4 +1,4 @@
-"""Networks: encoders, decoders and the depth network that they make up; weights; teachers."""
+"""Networks: encoders, decoders and the depth network built from them; weights; teachers."""
 
 from mdepth_jax.models.complexity import count_macs, count_parameters
 from mdepth_jax.models.decoders import DECODERS, DepthOutputs

@@ -1,4 +1,4 @@
-"""Blocks that several encoders and decoders are made of."""
+"""Blocks shared by encoders and decoders."""
 
 import jax.numpy as jnp
 from flax import nnx
@@ -17,14 +17,14 @@ from mdepth_jax.models.layers import (
 
 
 class SqueezeExcite(nnx.Module):
-    """Weighs every channel by a gate that sees the means of all channels (Hu et al. 2018, Figure 2).
+    """Scales every channel by a gate computed from the means of all channels (Hu et al. 2018, Figure 2).
 
     Args:
-        channels: Of input and output.
+        channels: Number of channels of input and output.
         squeezed: Width between the two 1x1 convolutions.
-        activation: After the first.
-        gate: After the second; its values weigh the channels.
-        param_dtype: Of the parameters.
+        activation: Activation after the first one.
+        gate: Activation after the second one; its values scale the channels.
+        param_dtype: Dtype of the parameters.
         rngs: Seed of the initialization.
     """
 
@@ -48,15 +48,15 @@ class SqueezeExcite(nnx.Module):
 
 
 class BiasedHead(nnx.Module):
-    """1x1 convolution with bias, activation: the last layer of MobileNetV3 and GhostNet.
+    """1x1 convolution with bias and activation: the last layer of MobileNetV3 and GhostNet.
 
-    The originals apply it to the global average; here it is applied to every pixel.
+    The originals apply it to the global average; this one is applied to every pixel.
 
     Args:
         in_channels: Input width.
         out_channels: Output width.
-        activation: Elementwise.
-        options: `param_dtype` and `rngs` of the parameters.
+        activation: Elementwise activation.
+        options: Keyword arguments of the layers, `param_dtype` and `rngs`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, activation: Activation, **options):
@@ -76,12 +76,12 @@ class SeparableConv(nnx.Module):
     Args:
         in_channels: Input width.
         out_channels: Output width.
-        kernel_size: Of the depthwise convolution.
-        stride: Of the depthwise convolution.
-        upsample: Doubles the size first (nearest).
-        activation: Elementwise.
-        padding: See `depthwise.pad_widths`.
-        param_dtype: Of the parameters.
+        kernel_size: Kernel size of the depthwise convolution.
+        stride: Stride of the depthwise convolution.
+        upsample: Whether to double the size first (nearest).
+        activation: Elementwise activation.
+        padding: Padding as in `depthwise.pad_widths`.
+        param_dtype: Dtype of the parameters.
         rngs: Seed of the initialization.
     """
 
@@ -111,7 +111,7 @@ class SeparableConv(nnx.Module):
 
 
 class InvertedResidual(nnx.Module):
-    """The block of MobileNetV2 (Sandler et al. 2018), its heirs and, upsampling, FBNet (`mobile_cv`'s `IRFBlock`).
+    """Block of MobileNetV2 (Sandler et al. 2018), its descendants and, upsampling, FBNet (`mobile_cv`'s `IRFBlock`).
 
     1x1 - BN - activation, nearest x2 if upsampling, depthwise - BN - activation, squeeze-excite if any, 1x1 - BN;
     the input is added where the block keeps width and size.
@@ -120,15 +120,15 @@ class InvertedResidual(nnx.Module):
         in_channels: Input width.
         mid_channels: Width between the two 1x1 convolutions.
         out_channels: Output width.
-        kernel_size: Of the depthwise convolution, or several for as many groups of its channels (MixNet).
-        stride: Of the depthwise convolution.
-        upsample: Doubles the size.
-        always_expand: Keeps the first 1x1 convolution where it would not change the width.
-        groups: Of the channels of the first and of the second 1x1 convolution (MixNet).
-        squeeze_excite: Applied to the middle channels.
-        activation: Elementwise.
-        padding: See `depthwise.pad_widths`.
-        param_dtype: Of the parameters.
+        kernel_size: Kernel size of the depthwise convolution, or one for each group of its channels (MixNet).
+        stride: Stride of the depthwise convolution.
+        upsample: Whether to double the size first (nearest).
+        always_expand: Whether to keep the first 1x1 convolution where it does not change the width.
+        groups: Numbers of groups of the channels of the first and of the second 1x1 convolution (MixNet).
+        squeeze_excite: Layer for the middle channels; None for none.
+        activation: Elementwise activation.
+        padding: Padding as in `depthwise.pad_widths`.
+        param_dtype: Dtype of the parameters.
         rngs: Seed of the initialization.
     """
 
@@ -172,7 +172,7 @@ class InvertedResidual(nnx.Module):
 
 
 class FusedResidual(nnx.Module):
-    """An inverted residual whose first two convolutions are one dense one, faster where layers are narrow.
+    """Inverted residual whose first two convolutions are fused into a dense one, faster where layers are narrow.
 
     kxk - BN - activation, 1x1 - BN; the input is added where the block keeps width and size (Gupta & Tan 2019,
     EfficientNet-EdgeTPU; timm's `EdgeResidual`).
@@ -181,11 +181,11 @@ class FusedResidual(nnx.Module):
         in_channels: Input width.
         mid_channels: Width between the two convolutions.
         out_channels: Output width.
-        kernel_size: Of the first convolution.
-        stride: Of the first convolution.
-        activation: Elementwise.
-        padding: See `depthwise.pad_widths`.
-        param_dtype: Of the parameters.
+        kernel_size: Kernel size of the first convolution.
+        stride: Stride of the first convolution.
+        activation: Elementwise activation.
+        padding: Padding as in `depthwise.pad_widths`.
+        param_dtype: Dtype of the parameters.
         rngs: Seed of the initialization.
     """
 

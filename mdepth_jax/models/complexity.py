@@ -1,4 +1,4 @@
-"""Size, cost and field of view of a network, as the paper's tables count them; no weights are needed."""
+"""Number of parameters, multiply-adds and receptive field of a network, from its structure alone."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,29 +9,34 @@ import numpy as np
 from flax import nnx
 from jax.extend.core import Literal
 
-# Receptive field, and distance of neighbors in pixels of the image.
+# Receptive field, and distance of neighbors, in pixels of the image.
 ONE_PIXEL = 1, 1
 
 
 def count_parameters(model: Any) -> int:
-    """Number of trainable scalars of a module, or of the `nnx.Param` state split from one."""
+    """Counts the trainable scalars of a module, or of the `nnx.Param` state split from one."""
     state = nnx.state(model, nnx.Param) if isinstance(model, nnx.Module) else model
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(state))
 
 
 def count_macs(model: nnx.Module, height: int, width: int) -> int:
-    """Multiply-adds of all convolutions for one image in evaluation mode.
+    """Counts the multiply-adds of all convolutions for one image in evaluation mode.
 
     Args:
-        model: Takes images `[batch, height, width, 3]`; may be abstract, see `nnx.eval_shape`.
-        height: Of the image in pixels.
-        width: Of the image in pixels.
+        model: Network of images `[batch, height, width, 3]`; may be abstract, see `nnx.eval_shape`.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
     """
     return count_macs_of(model, jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32))
 
 
 def count_macs_of(module: nnx.Module, inputs: Any) -> int:
-    """As `count_macs`, for any module and its one argument, arrays or their shapes."""
+    """Counts the multiply-adds of any module.
+
+    Args:
+        module: Module; may be abstract, see `nnx.eval_shape`.
+        inputs: Its one argument, arrays or their shapes.
+    """
     total = 0
     for equation in _equations(trace_program(module, inputs)):
         if equation.primitive.name == "conv_general_dilated":
@@ -42,12 +47,12 @@ def count_macs_of(module: nnx.Module, inputs: Any) -> int:
 
 
 def receptive_field(encoder: nnx.Module) -> int:
-    """Side in pixels of the square of the image that one pixel of an encoder's last feature sees.
+    """Computes the receptive field of one pixel of an encoder's last feature: its side in pixels of the image.
 
-    The global averages of squeeze-excite layers are left aside.
+    The global averages of squeeze-excite layers are left out.
 
     Args:
-        encoder: Takes images `[batch, height, width, 3]`; may be abstract, see `nnx.eval_shape`.
+        encoder: Encoder of images `[batch, height, width, 3]`; may be abstract, see `nnx.eval_shape`.
     """
     jaxpr = trace_program(encoder, jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32))
     field, _ = _fields(jaxpr, [ONE_PIXEL] * len(jaxpr.invars))[-1]
@@ -55,15 +60,15 @@ def receptive_field(encoder: nnx.Module) -> int:
 
 
 def trace_program(module: nnx.Module, inputs: Any) -> Any:
-    """Gives the program of a module in evaluation mode, with XLA's convolutions.
+    """Traces the program of a module in evaluation mode, with XLA's convolutions.
 
     Args:
-        module: May be abstract, see `nnx.eval_shape`.
+        module: Module; may be abstract, see `nnx.eval_shape`.
         inputs: Its one argument, arrays or their shapes.
 
     Returns:
         A jaxpr. Its inputs are the module's variables in the order of `nnx.state(module).flat_state()`, then `inputs`;
-        its outputs are the leaves of what the module gives.
+        its outputs are the leaves of the module's output.
     """
     module = nnx.clone(module)
     module.eval()
@@ -73,7 +78,7 @@ def trace_program(module: nnx.Module, inputs: Any) -> Any:
 
 
 def inner_programs(equation: Any) -> list[Any]:
-    """Gives the programs that an equation of a program calls."""
+    """Returns the programs that an equation of a program calls."""
     leaves = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns"))
     return [getattr(leaf, "jaxpr", leaf) for leaf in leaves if hasattr(leaf, "eqns")]
 
@@ -86,7 +91,7 @@ def _equations(jaxpr) -> Iterator[Any]:
 
 
 def _fields(jaxpr, inputs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Receptive field and distance of neighbors of every output of a program."""
+    """Computes the receptive field and the distance of neighbors of every output of a program."""
     known = dict(zip(jaxpr.invars, inputs, strict=True))
 
     def read(variable):
@@ -105,7 +110,7 @@ def _fields(jaxpr, inputs: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _window(equation) -> tuple[int, int]:
-    """Size and stride along the height of what one output pixel reads."""
+    """Returns the size and stride along the height of the window that one output pixel reads."""
     match equation.primitive.name:
         case "conv_general_dilated":
             row = equation.params["dimension_numbers"].rhs_spec[2]

@@ -1,7 +1,7 @@
-"""The depth network: an encoder, a decoder and the scaling of the image between them."""
+"""The depth network: scaling of the image, an encoder and a decoder."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 from flax import nnx
@@ -18,29 +18,43 @@ from mdepth_jax.models.widths import narrow
 Preprocessing = Literal["tensorflow", "tensorflow_symmetric", "torchvision", "torchvision_same", "redweb"]
 Image = UInt8[Array, "batch height width 3"] | Float[Array, "batch height width 3"]
 
-# Mean and deviation of RGB in 0..255 and the padding of strided convolutions: all belong to the weights.
+
+class InputFormat(NamedTuple):
+    """Scaling and padding that belong to the weights of a network.
+
+    Attributes:
+        mean: Mean of R, G and B, 0 to 255.
+        deviation: Standard deviation of R, G and B, on the same scale.
+        padding: Padding of strided convolutions.
+    """
+
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+    padding: Padding
+
+
 UNIT = (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)
 IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-PREPROCESSING: dict[str, tuple[tuple[float, ...], tuple[float, ...], Padding]] = {
-    "tensorflow": (*UNIT, "SAME"),
-    "tensorflow_symmetric": (*UNIT, "symmetric"),
-    "torchvision": (*IMAGENET, "symmetric"),
-    "torchvision_same": (*IMAGENET, "SAME"),
+PREPROCESSING: dict[str, InputFormat] = {
+    "tensorflow": InputFormat(*UNIT, "SAME"),
+    "tensorflow_symmetric": InputFormat(*UNIT, "symmetric"),
+    "torchvision": InputFormat(*IMAGENET, "symmetric"),
+    "torchvision_same": InputFormat(*IMAGENET, "SAME"),
     # Applies ImageNet's figures for R, G, B to B, G, R, as the teacher of that name was trained.
-    "redweb": ((103.53, 116.28, 123.675), (57.375, 57.12, 58.395), "symmetric"),
+    "redweb": InputFormat((103.53, 116.28, 123.675), (57.375, 57.12, 58.395), "symmetric"),
 }
 STRIDE = 32
 
 
 class DepthNet(nnx.Module):
-    """Image to relative depth.
+    """Network from an image to relative depth (Sec. 3.1).
 
     Args:
-        encoder: Gives features at strides 2, 4, 8, 16, 32 and its head's.
-        decoder: Turns them into `DepthOutputs`.
+        encoder: Network of features at strides 2, 4, 8, 16, 32 and of its head.
+        decoder: Network from these features to `DepthOutputs`.
         preprocessing: Scaling of the image: to -1..1 (`"tensorflow..."`), by ImageNet's mean and deviation
             (`"torchvision..."`), or by those in the wrong order (`"redweb"`).
-        dtype: Of the computation; batch statistics and predictions are float32 in any case.
+        dtype: Dtype of the computation; batch statistics and predictions are always float32.
     """
 
     def __init__(
@@ -74,7 +88,7 @@ class DepthNet(nnx.Module):
         )
 
     def without_heads(self) -> "DepthNet":
-        """A copy in evaluation mode, sharing its arrays, that has no intermediate heads."""
+        """Returns a copy in evaluation mode, sharing its arrays, without intermediate heads."""
         model = nnx.clone(self, variables=False)
         model.decoder.heads = nnx.List()
         model.eval()
@@ -143,7 +157,7 @@ def build_model(config: Any, *, rngs: nnx.Rngs) -> DepthNet:
     if config.decoder == "fbnet":
         options |= {key: getattr(config, key) for key in ("expansion", "fusion", "last_layer", "heads")}
     try:
-        encoder = ENCODERS[config.encoder](config.width, PREPROCESSING[config.preprocessing][2], rngs=rngs)
+        encoder = ENCODERS[config.encoder](config.width, PREPROCESSING[config.preprocessing].padding, rngs=rngs)
     except ValueError as error:
         raise UserError(f"`config.model.width` is {config.width}; {error}") from error
     encoder.set_attributes(epsilon=config.norm_epsilon)

@@ -1,6 +1,6 @@
-"""Depthwise convolution, in the form that runs fastest on the backend at hand.
+"""Depthwise convolution in the form that runs fastest on the default backend.
 
-XLA's grouped convolution is an order of magnitude slower on the CPU than the sum of shifted products written out
+XLA's grouped convolution is an order of magnitude slower on the CPU than the sum of shifted products
 here, whose gradients are shifted products again. Sums are formed in float32 whatever the dtype of the arguments.
 """
 
@@ -19,18 +19,18 @@ Implementation = Literal["lax", "shifted"]
 
 
 def default_implementation() -> Implementation:
-    """The fastest implementation on the default backend."""
+    """Returns the fastest implementation on the default backend."""
     return "shifted" if jax.default_backend() == "cpu" else "lax"
 
 
 def pad_widths(size: int, kernel_size: int, stride: int, padding: Padding) -> tuple[int, int]:
-    """Zeros before and after one axis, so that the output has ceil(size / stride) entries.
+    """Computes the numbers of zeros before and after one axis, for an output of ceil(size / stride) entries.
 
     Args:
         size: Length of the axis.
-        kernel_size: Odd.
-        stride: Step of the convolution.
-        padding: `"SAME"` is TensorFlow's (an odd zero goes last), `"symmetric"` is PyTorch's `kernel_size // 2`.
+        kernel_size: Kernel size, odd.
+        stride: Stride of the convolution.
+        padding: Rule: `"SAME"` is TensorFlow's (an odd zero goes last), `"symmetric"` PyTorch's `kernel_size // 2`.
     """
     if padding == "symmetric":
         return kernel_size // 2, kernel_size // 2
@@ -49,11 +49,11 @@ def depthwise_conv(
 
     Args:
         x: Input.
-        kernel: Of odd size and of the dtype of `x`.
-        stride: 1 or 2.
-        padding: See `pad_widths`.
-        implementation: `"lax"` is one XLA convolution, `"shifted"` a sum of shifted products; `None` takes the
-            faster one on the default backend.
+        kernel: Filters, of odd size and of the dtype of `x`.
+        stride: Stride, 1 or 2.
+        padding: Padding as in `pad_widths`.
+        implementation: Form of the computation: `"lax"` is one XLA convolution, `"shifted"` a sum of shifted products;
+            `None` chooses the faster one on the default backend.
     """
     pads = tuple(pad_widths(size, kernel.shape[0], stride, padding) for size in x.shape[1:3])
     if (implementation or default_implementation()) == "shifted":
@@ -73,15 +73,15 @@ def upsampled_depthwise_conv(
     kernel: Float[Array, "size size 1 channels"],
     implementation: Implementation | None = None,
 ) -> Float[Array, "batch 2*height 2*width channels"]:
-    """Nearest x2 upsampling and then `depthwise_conv`.
+    """Doubles the size (nearest) and applies `depthwise_conv`.
 
-    The `"shifted"` implementation never makes the large input: taps that meet the same small pixel are added up
-    beforehand, and each of the four output phases is a 3x3 convolution of the small image. Equal up to rounding.
+    The `"shifted"` implementation never builds the large input: taps that meet the same small pixel are added up
+    first, and each of the four output phases is a 3x3 convolution of the small image. Equal up to rounding.
 
     Args:
         x: Input.
-        kernel: Of size 3 or 5 and of the dtype of `x`.
-        implementation: See `depthwise_conv`.
+        kernel: Filters, of size 3 or 5 and of the dtype of `x`.
+        implementation: Form of the computation as in `depthwise_conv`.
     """
     implementation = implementation or default_implementation()
     if implementation == "lax":
@@ -99,10 +99,10 @@ def upsampled_depthwise_conv(
 
 
 def phase_folds(kernel_size: int) -> list[Bool[np.ndarray, "3 kernel_size"]]:
-    """Which taps along one axis meet small pixel i - 1, i, i + 1, for the upsampled pixel 2 i and for 2 i + 1.
+    """Returns which taps along one axis meet small pixel i - 1, i, i + 1, for the upsampled pixels 2 i and 2 i + 1.
 
     Args:
-        kernel_size: 3 or 5.
+        kernel_size: Kernel size, 3 or 5.
     """
     taps = np.arange(kernel_size) - kernel_size // 2
     return [(taps + phase) // 2 == np.arange(-1, 2)[:, None] for phase in (0, 1)]
@@ -117,7 +117,7 @@ def upsample_nearest(
 
 
 def _interleave(phases: Sequence[Sequence[Array]]) -> Array:
-    """The image whose pixel (s * i + a, s * j + b) is pixel (i, j) of `phases[a][b]`."""
+    """Builds the image whose pixel (s * i + a, s * j + b) is pixel (i, j) of `phases[a][b]`."""
     if len(phases) == 1:
         return phases[0][0]
     batch, height, width, channels = phases[0][0].shape
@@ -126,12 +126,12 @@ def _interleave(phases: Sequence[Sequence[Array]]) -> Array:
 
 
 def _pad(x, pads):
-    """Zeros around the image, kept apart from the many products that read it."""
+    """Pads the image with zeros, not fused with the many products that read it."""
     return lax.optimization_barrier(jnp.pad(x, ((0, 0), *pads, (0, 0))))
 
 
 def _window(padded, tap, shape, stride=1):
-    """The `shape` pixels that one tap of the kernel meets, in the dtype of sums."""
+    """Returns the `shape` pixels that one tap of the kernel meets, in the dtype of sums."""
     batch, _, _, channels = padded.shape
     row, column = tap
     limits = batch, row + (shape[0] - 1) * stride + 1, column + (shape[1] - 1) * stride + 1, channels
@@ -169,7 +169,10 @@ _shifted_conv.defvjp(_shifted_conv_forward, _shifted_conv_backward)
 
 
 def _input_gradient(cotangent, kernel, stride, pads, shape):
-    """Input pixel `stride * i + phase` meets tap `t` in output pixel `i + (phase + pad - t) / stride`."""
+    """Computes the gradient of the input.
+
+    Input pixel `stride * i + phase` meets tap `t` in output pixel `i + (phase + pad - t) / stride`.
+    """
     size = kernel.shape[0]
     margin = size // 2
     padded = _pad(cotangent, ((margin, margin), (margin, margin)))
@@ -190,7 +193,10 @@ def _input_gradient(cotangent, kernel, stride, pads, shape):
 
 
 def _kernel_gradient(cotangent, x, stride, pads, shape):
-    """One reduction sums the products of all taps: one per tap reads the arrays again and runs ten times slower."""
+    """Computes the gradient of the kernel.
+
+    One reduction sums the products of all taps: one for each tap reads the arrays again and is ten times slower.
+    """
     padded = _pad(x, pads)
     products = [_window(padded, tap, cotangent.shape[1:3], stride) * _widen(cotangent) for tap in np.ndindex(shape[:2])]
     zeros = [jnp.zeros((), product.dtype) for product in products]

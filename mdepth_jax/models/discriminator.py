@@ -1,7 +1,9 @@
-"""The discriminator of holistic distillation: does this depth belong to this image?
+"""The discriminator of holistic distillation, which scores whether a depth map belongs to an image (Sec. 4.3.1).
 
-Source: the discriminator of SAGAN (Zhang et al. 2019) as Liu et al. 2020 use it, "Structured Knowledge Distillation for
-Dense Prediction".
+References:
+    Zhang et al., "Self-Attention Generative Adversarial Networks", ICML 2019; Liu et al., "Structured Knowledge
+    Distillation for Dense Prediction", TPAMI 2020. Code: irfanICMLL/structure_knowledge_distillation,
+    `networks/sagan_models.py` and `networks/spectral.py`.
 """
 
 import itertools
@@ -15,19 +17,19 @@ from jaxtyping import Array, Float, UInt8
 from mdepth_jax.models.layers import Conv, he_normal
 
 _MIN_SIZE = 16
-_FLAT = 1e-6  # Added to the variance of depth.
+_FLAT = 1e-6  # Constant added to the variance of depth.
 
 
 class SpectralVector(nnx.Variable):
-    """A running estimate of a singular vector: state of the training, but no parameter."""
+    """Running estimate of a singular vector: state of the training, but no parameter."""
 
 
 class SpectralConv(nnx.Module):
     """Convolution 4x4 with stride 2 whose kernel is divided by its largest singular value (Miyato et al. 2018).
 
-    The kernel counts as a matrix, filters by fan-in. In training mode every call moves the estimate of the singular
-    vector by one power iteration; in evaluation mode, unlike in the original, it stays. The gradient takes the singular
-    vectors as constants.
+    The kernel is treated as a matrix, filters by fan-in. In training mode every call updates the estimate of the
+    singular vector by one power iteration; in evaluation mode, unlike in the original, it stays. The gradient takes the
+    singular vectors as constants.
 
     Args:
         in_channels: Input width.
@@ -57,10 +59,10 @@ class SpectralConv(nnx.Module):
 
 
 class SelfAttention(nnx.Module):
-    """Adds to every pixel what it attends to among all pixels, at first nothing (Zhang et al. 2019).
+    """Self-attention over all pixels, added to the input; at first the identity (Zhang et al. 2019).
 
     Args:
-        channels: Width; a multiple of 8.
+        channels: Number of channels; a multiple of 8.
         rngs: Seed of the initialization.
     """
 
@@ -78,13 +80,13 @@ class SelfAttention(nnx.Module):
 
 
 class Discriminator(nnx.Module):
-    """Scores pairs of an image and a depth map, high where the depth looks like a teacher's.
+    """Network that scores pairs of an image and a depth map, high where the depth looks like the teacher's.
 
     Four `SpectralConv`, each followed by a leaky ReLU, with `SelfAttention` after the third and the fourth, and a 3x3
     convolution to the scores. The original starts with 64 channels, normalizes its input by the batch and ends in a
     4x4 convolution without padding, so that its score map is smaller.
 
-    For a training step, split it with `nnx.split(discriminator, nnx.Param, SpectralVector)`.
+    For a training step split it with `nnx.split(discriminator, nnx.Param, SpectralVector)`.
 
     Args:
         width: Channels of the first layer; each further layer doubles them. A multiple of 2.
@@ -104,19 +106,19 @@ class Discriminator(nnx.Module):
         image: UInt8[Array, "batch height width 3"] | Float[Array, "batch height width 3"],
         depth: Float[Array, "batch height width 1"],
     ) -> Float[Array, "batch score_height score_width 1"]:
-        """Scores each part of each pair.
+        """Scores every patch of every pair.
 
         Args:
             image: RGB, 0 to 255.
-            depth: Finite, in any unit: it is brought to mean 0 and deviation 1 image by image, so that neither its unit
-                nor its mean tells student from teacher. A deviation below about 1e-3 counts as flat and stays small,
-                so that the gradient stays finite.
+            depth: Depth, finite, in any unit: it is standardized to mean 0 and deviation 1 image by image, so that
+                neither its unit nor its mean distinguishes student from teacher. A deviation below about 1e-3 counts
+                as flat and stays small, so that the gradient stays finite.
 
         Returns:
             Unbounded scores at a 16th of the size.
 
         Raises:
-            ValueError: For a side shorter than 16 pixels.
+            ValueError: If a side is shorter than 16 pixels.
         """
         if min(image.shape[1:3]) < _MIN_SIZE:
             raise ValueError(f"both sides must have at least {_MIN_SIZE} pixels, got {image.shape[1:3]}")

@@ -1,7 +1,7 @@
-"""Layers that encoders and decoders share.
+"""Layers shared by encoders and decoders.
 
 Every layer computes in the dtype of its input. Convolutions have an attribute `implementation`, see
-`depthwise.depthwise_conv`: `model.set_attributes(implementation="lax")` makes XLA convolutions of all of them.
+`depthwise.depthwise_conv`: `model.set_attributes(implementation="lax")` turns all of them into XLA convolutions.
 """
 
 import itertools
@@ -28,7 +28,7 @@ Activation = Callable[[Array], Array]
 
 
 def round_channels(channels: int | float, divisor: int = 8) -> int:
-    """Nearest multiple of `divisor`, never more than 10 % below `channels` (the MobileNet rule)."""
+    """Rounds to the nearest multiple of `divisor`, never more than 10 % below `channels` (the MobileNet rule)."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 
@@ -46,7 +46,7 @@ def upsample_bilinear(
 def upsample_bilinear_aligned(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch 2*height 2*width channels"]:
-    """Doubles the size by bilinear interpolation whose first and last pixels are those of `x` (`align_corners`)."""
+    """Doubles the size by bilinear interpolation with aligned corners, as PyTorch's `align_corners=True`."""
     for axis in (1, 2):
         size = x.shape[axis]
         position = np.linspace(0, size - 1, 2 * size)
@@ -58,22 +58,27 @@ def upsample_bilinear_aligned(
 
 @jax.jit
 def global_mean(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch 1 1 channels"]:
-    """The mean of every channel of an image."""
+    """Computes the mean of every channel of every image."""
     return x.mean((1, 2), keepdims=True)
 
 
 def max_pool(
     x: Float[Array, "batch height width channels"], padding: Padding
 ) -> Float[Array, "batch half_height half_width channels"]:
-    """The largest of 3x3 pixels, with stride 2."""
+    """Computes the maximum of 3x3 pixels, with stride 2."""
     pads = [pad_widths(size, 3, 2, padding) for size in x.shape[1:3]]
     return nnx.max_pool(x, (3, 3), (2, 2), pads)
 
 
 def he_normal(rngs: nnx.Rngs, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
-    """Normal with variance 2 / fan-in, for a kernel (height, width, in, out): He et al. 2015, Eq. 10.
+    """Draws a kernel from a normal distribution with variance 2 / fan-in (Sec. 4.1; He et al. 2015, Eq. 10).
 
-    NumPy draws: XLA would compile one sampler for each of some fifty shapes, ten seconds in all.
+    NumPy draws, because XLA would compile a sampler for each of some fifty shapes.
+
+    Args:
+        rngs: Seed.
+        shape: Shape of the kernel: height, width, in, out.
+        dtype: Dtype of the kernel.
     """
 
     def draw(seed):
@@ -90,12 +95,12 @@ class Conv(nnx.Module):
     Args:
         in_channels: Input width.
         out_channels: Output width.
-        kernel_size: Odd.
-        stride: Step along both axes.
-        padding: See `depthwise.pad_widths`.
-        bias: Initial value of the bias; `None` for a layer without one.
-        param_dtype: Of the parameters.
-        rngs: Seed of the initialization, see `he_normal`.
+        kernel_size: Kernel size, odd.
+        stride: Stride along both axes.
+        padding: Padding as in `depthwise.pad_widths`.
+        bias: Initial value of the bias; `None` for a layer without bias.
+        param_dtype: Dtype of the parameters.
+        rngs: Seed of the initialization with `he_normal`.
     """
 
     def __init__(
@@ -144,16 +149,16 @@ class Conv(nnx.Module):
 
 
 class DepthwiseConv(nnx.Module):
-    """Depthwise convolution without bias, of the upsampled input if so wished.
+    """Depthwise convolution without bias, on request of the upsampled input.
 
     Args:
-        channels: Of input and output.
-        kernel_size: Odd; 3 or 5 when upsampling.
-        stride: 1 or 2.
-        padding: See `depthwise.pad_widths`.
-        upsample: Doubles the size first (nearest); only with stride 1.
-        param_dtype: Of the kernel.
-        rngs: Seed of the initialization, see `he_normal`.
+        channels: Number of channels of input and output.
+        kernel_size: Kernel size, odd; 3 or 5 when upsampling.
+        stride: Stride, 1 or 2.
+        padding: Padding as in `depthwise.pad_widths`.
+        upsample: Whether to double the size first (nearest); only with stride 1.
+        param_dtype: Dtype of the kernel.
+        rngs: Seed of the initialization with `he_normal`.
     """
 
     def __init__(
@@ -193,10 +198,10 @@ class DepthwiseConv(nnx.Module):
 
 
 class MixedConv(nnx.Module):
-    """Convolves every group of channels on its own: the mixed convolution of MixNet (Tan & Le 2019, section 3).
+    """Mixed convolution of MixNet, one convolution for each group of channels (Tan and Le 2019, section 3).
 
     Args:
-        parts: One convolution per group; the channels of the input go to them in order.
+        parts: Convolutions, one for each group; the channels of the input go to them in order.
     """
 
     def __init__(self, parts: Sequence[Any]):
@@ -218,12 +223,12 @@ class MixedConv(nnx.Module):
 
 
 def split_channels(channels: int, groups: int) -> list[int]:
-    """Sizes of groups of channels; what is left over goes to the first (timm's rule)."""
+    """Divides channels into groups; the remainder goes to the first one (timm's rule)."""
     return [channels // groups + (channels % groups if group == 0 else 0) for group in range(groups)]
 
 
 def pointwise_conv(in_channels: int, out_channels: int, groups: int = 1, **options) -> Conv | MixedConv:
-    """A 1x1 convolution; in several `groups`, each reads its share of the input and writes its share of the output."""
+    """Builds a 1x1 convolution; each of several `groups` has its share of the input and of the output."""
     if groups == 1:
         return Conv(in_channels, out_channels, **options)
     widths = zip(split_channels(in_channels, groups), split_channels(out_channels, groups), strict=True)
@@ -231,7 +236,7 @@ def pointwise_conv(in_channels: int, out_channels: int, groups: int = 1, **optio
 
 
 def depthwise_conv_layer(channels: int, kernel_size: int | tuple[int, ...], **options) -> DepthwiseConv | MixedConv:
-    """A depthwise convolution; of several kernel sizes, each has its share of the channels."""
+    """Builds a depthwise convolution; each of several kernel sizes has its share of the channels."""
     if isinstance(kernel_size, int):
         return DepthwiseConv(channels, kernel_size, **options)
     widths = split_channels(channels, len(kernel_size))
@@ -239,7 +244,7 @@ def depthwise_conv_layer(channels: int, kernel_size: int | tuple[int, ...], **op
 
 
 class BatchNorm(nnx.Module):
-    """Batch normalization over all axes but the last (Ioffe & Szegedy 2015), momentum 0.9.
+    """Batch normalization over all axes but the last (Ioffe and Szegedy 2015), momentum 0.9.
 
     The attribute `epsilon` is 1e-5, PyTorch's; weights from TensorFlow need 1e-3, which
     `model.set_attributes(epsilon=1e-3)` sets in all layers.
@@ -248,8 +253,8 @@ class BatchNorm(nnx.Module):
     `eval()` choose between the statistics of the batch and the running ones.
 
     Args:
-        channels: Width.
-        param_dtype: Of parameters and statistics.
+        channels: Number of channels.
+        param_dtype: Dtype of parameters and statistics.
     """
 
     def __init__(self, channels: int, *, param_dtype=jnp.float32):
@@ -261,7 +266,7 @@ class BatchNorm(nnx.Module):
         self.epsilon, self.momentum = 1e-5, 0.9
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
-        """Normalizes `x`, and in training mode moves the running statistics."""
+        """Normalizes `x`, and in training mode updates the running statistics."""
         full = x.astype(self.mean.dtype)
         if self.use_running_average:
             mean, var = self.mean[...], self.var[...]
@@ -279,8 +284,8 @@ class ConvNorm(nnx.Module):
     """Convolution, batch normalization, activation.
 
     Args:
-        conv: Without bias.
-        activation: `None` for a linear output.
+        conv: Convolution without bias.
+        activation: Elementwise activation; `None` for a linear output.
     """
 
     def __init__(self, conv: Conv | DepthwiseConv | MixedConv, activation: Activation | None = None):

@@ -16,7 +16,7 @@ LastLayer = Literal["upsample", "block"]
 
 
 def up_block(in_channels: int, out_channels: int, kernel_size: int, expansion: float, **options) -> InvertedResidual:
-    """A block that doubles the size, its middle width a multiple of its OUTPUT width."""
+    """Builds a block that doubles the size, its middle width a multiple of its OUTPUT width."""
     middle = round_channels(out_channels * expansion)
     return InvertedResidual(in_channels, middle, out_channels, kernel_size, upsample=True, **options)
 
@@ -40,12 +40,12 @@ class Head(nnx.Module):
 
     Args:
         in_channels: Width of the decoder stage that it reads.
-        widths: Output width of each block.
-        kernel_size: Of the depthwise convolutions.
+        widths: Output widths of the blocks.
+        kernel_size: Kernel size of the depthwise convolutions.
         expansion: Middle width of a block as a multiple of its output width.
         bias: Initial bias of the prediction.
-        scale: Of its initial kernel, see `predictor`.
-        param_dtype: Of the parameters.
+        scale: Factor of its initial kernel, see `predictor`.
+        param_dtype: Dtype of the parameters.
         rngs: Seeds of the initialization.
     """
 
@@ -69,7 +69,7 @@ class Head(nnx.Module):
         self.predict = predictor(in_channels, bias, scale, **options)
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch out_height out_width 1"]:
-        """Gives a prediction at full resolution."""
+        """Predicts depth at full resolution."""
         for block in self.blocks:
             x = block(x)
         return upsample_bilinear(self.predict(x).astype(jnp.float32))
@@ -78,20 +78,20 @@ class Head(nnx.Module):
 class FBNetDecoder(nnx.Module):
     """Four upsampling blocks to half resolution, each followed by a skip, and a linear 1x1 prediction.
 
-    A block's output is as wide as the skip that it meets; with MobileNetV2 that is
-    `1600 ->192-> 96`, `192 ->64-> 32`, `64 ->48-> 24`, `48 ->32-> 16`, `32 -> 1` (paper section 3.1).
+    A block's output is as wide as the skip that it is joined with; with MobileNetV2 that is
+    `1600 ->192-> 96`, `192 ->64-> 32`, `64 ->48-> 24`, `48 ->32-> 16`, `32 -> 1` (Sec. 3.1, Figure 2).
 
     Args:
-        widths: Of the encoder's six features.
-        kernel_size: Of the depthwise convolutions.
+        widths: Numbers of channels of the encoder's six features.
+        kernel_size: Kernel size of the depthwise convolutions.
         expansion: Middle width of a block as a multiple of its output width.
-        fusion: `"concat"` or `"add"` of a skip; adding leaves out the one at 1/32, as wide as no other.
-        last_layer: From half to full resolution: `"upsample"` the prediction (bilinear), or predict after one
-            more `"block"`, as wide as the fourth.
-        heads: Number of intermediate predictions, 0 to 2: after block 3, and with two after block 2 as well.
+        fusion: Fusion with the skips, `"concat"` or `"add"`; adding leaves out the one at 1/32, as wide as no other.
+        last_layer: Step from half to full resolution: `"upsample"` the prediction (bilinear; "x112" in the paper), or
+            predict after one more `"block"`, as wide as the fourth.
+        heads: Number of intermediate predictions, 0 to 2: after block 3, with two after block 2 as well (Sec. 3.3).
         output_bias: Initial bias of every prediction.
-        output_scale: Of the initial kernel of every prediction, see `predictor`.
-        param_dtype: Of the parameters.
+        output_scale: Factor of the initial kernel of every prediction, see `predictor`.
+        param_dtype: Dtype of the parameters.
         rngs: Seeds of the initialization.
     """
 

@@ -1,4 +1,4 @@
-"""The decoder of FastDepth (Wofk et al. 2019), which the paper's Table 1 gives to every encoder."""
+"""The NNConv5 decoder of FastDepth (Wofk et al. 2019), used with every encoder in the paper's Table 1."""
 
 import itertools
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from mdepth_jax.models.depthwise import upsample_nearest
 class NNConv5Decoder(nnx.Module):
     """Five separable convolutions with nearest upsampling, and a linear 1x1 prediction; no skips.
 
-    Unlike FastDepth's, whose last layer is normalized and rectified, it can predict
-    below zero. The prediction is made before the last upsampling, which repeats pixels: the values are the same.
+    Unlike FastDepth's, whose last layer is normalized and rectified, it can predict below zero. It predicts before the
+    last upsampling, which repeats pixels: the values are the same.
 
     Args:
-        widths: Of the encoder's features; only the last is read.
-        kernel_size: Of the depthwise convolutions.
+        widths: Numbers of channels of the encoder's features; only the last is read.
+        kernel_size: Kernel size of the depthwise convolutions.
         output_bias: Initial bias of the prediction.
-        output_scale: Of the initial kernel of the prediction, see `predictor`.
-        param_dtype: Of the parameters.
+        output_scale: Factor of the initial kernel of the prediction, see `predictor`.
+        param_dtype: Dtype of the parameters.
         rngs: Seeds of the initialization.
     """
 

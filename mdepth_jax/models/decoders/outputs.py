@@ -1,4 +1,4 @@
-"""What every decoder gives, and the layer that it ends with."""
+"""Output and last layer of every decoder."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from mdepth_jax.models.layers import Conv
 
 
 class DepthOutputs(NamedTuple):
-    """What a depth network gives for a batch of images.
+    """Output of a depth network for a batch of images.
 
     Attributes:
         depth: Relative depth at the size of the image: larger is farther, no unit, any real value. float32.
-        auxiliary: In training mode one more such map per intermediate head, coarse to fine; else empty.
+        auxiliary: One more such map for each intermediate head, coarse to fine, in training mode; else empty.
         features: The finest decoder features at half the size of the image.
     """
 
@@ -22,10 +22,17 @@ class DepthOutputs(NamedTuple):
 
 
 def predictor(in_channels: int, bias: float, scale: float, kernel_size: int = 1, **options) -> Conv:
-    """The last convolution.
+    """Builds the last convolution.
 
-    Its input holds a skip as strong as the encoder's weights make it: with ImageNet's, He's initialization starts far
-    from any target. A `scale` below 1 shrinks it, so that the network starts by predicting about `bias` everywhere.
+    Its input includes a skip as large as the encoder's weights make it: with those of ImageNet, He's initialization
+    starts far from any target. With a `scale` below 1 the network starts by predicting about `bias` everywhere.
+
+    Args:
+        in_channels: Input width.
+        bias: Initial bias.
+        scale: Factor of the initial kernel.
+        kernel_size: Kernel size.
+        options: Keyword arguments of the layer, `param_dtype` and `rngs`.
     """
     conv = Conv(in_channels, 1, kernel_size, bias=bias, **options)
     conv.kernel[...] = scale * conv.kernel[...]

@@ -11,9 +11,9 @@ from mdepth_jax.models.layers import Conv, ConvNorm, upsample_bilinear_aligned
 
 
 class ResidualConv(nnx.Module):
-    """ReLU, 3x3 - BN - ReLU, 3x3 - BN, and the sum with what the FIRST ReLU gave.
+    """ReLU, 3x3 - BN - ReLU, 3x3 - BN, and the sum with the output of the FIRST ReLU.
 
-    Xian et al. add the input itself; the published code rectifies it in place, and its weights are trained so.
+    Xian et al. add the input itself; the published code rectifies it in place, and its weights were trained that way.
     """
 
     def __init__(self, channels: int, **options):
@@ -31,9 +31,9 @@ class FeatureFusion(nnx.Module):
 
     Args:
         skip_channels: Width of the skip.
-        deep_channels: Width of the deeper features, as large as the skip.
+        deep_channels: Width of the deeper features, which are as high and as wide as the skip.
         channels: Output width.
-        options: `param_dtype` and `rngs` of the parameters.
+        options: Keyword arguments of the layers, `param_dtype` and `rngs`.
     """
 
     def __init__(self, skip_channels: int, deep_channels: int, channels: int, **options):
@@ -56,13 +56,14 @@ class ReDWebDecoder(nnx.Module):
     """Three feature fusions to half resolution, half as wide as their skips, and two 3x3 convolutions to a linear map.
 
     With ResNet-50: `2048 -> 512 -> 256 -> 128 -> 1`. Every upsampling is bilinear with aligned corners. The features
-    that it gives are those of the last fusion.
+    in its output are those of the last fusion.
 
     Args:
-        widths: Of the encoder's features; the skips at 1/4, 1/8, 1/16 and the last feature are read.
+        widths: Numbers of channels of the encoder's features; only the skips at 1/4, 1/8, 1/16 and the last feature are
+            read.
         output_bias: Initial bias of the prediction.
-        output_scale: Of the initial kernel of the prediction, see `predictor`.
-        param_dtype: Of the parameters.
+        output_scale: Factor of the initial kernel of the prediction, see `predictor`.
+        param_dtype: Dtype of the parameters.
         rngs: Seeds of the initialization.
     """
 

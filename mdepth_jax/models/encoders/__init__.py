@@ -1,4 +1,4 @@
-"""Encoders: each gives features at strides 2, 4, 8, 16, 32 and its head's, of `encoder.widths` channels."""
+"""Encoders: networks of features at strides 2, 4, 8, 16, 32 and of a head, with `encoder.widths` channels."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from mdepth_jax.models.encoders.mobilenet_v3 import MobileNetV3Large
 from mdepth_jax.models.encoders.resnet import ResNet50
 from mdepth_jax.models.encoders.shufflenet_v2 import ShuffleNetV2
 
-# In the order of the paper's Table 1, and the teacher's.
+# In the order of the paper's Table 1; the last one is the teacher's.
 ENCODERS: Mapping[str, Callable[..., Any]] = {
     "shufflenet_v2": ShuffleNetV2,
     "mnasnet": MNasNet,

@@ -1,4 +1,4 @@
-"""EfficientNet-B0 (Tan & Le 2019, Table 1) and EfficientNet-EdgeTPU-S (Gupta & Tan 2019), without classifier."""
+"""EfficientNet-B0 (Tan and Le 2019, Table 1) and EfficientNet-EdgeTPU-S (Gupta and Tan 2019), without classifier."""
 
 from functools import partial
 
@@ -12,15 +12,15 @@ FusedConv = partial(Stage, block="fused")
 
 
 class EfficientNet(InvertedResidualEncoder):
-    """The rule of both networks: `width` multiplies the head's width, too; the number of blocks is fixed."""
+    """Rule of both networks: `width` multiplies the head's width, too; the number of blocks is fixed."""
 
     def head_width(self, width: float) -> int:
-        """Scales like every other width."""
+        """Returns the width of the head, which scales like every other width."""
         return round_channels(self.table.head * width)
 
 
 class EfficientNetB0(EfficientNet):
-    """The encoder. Skips are of 16, 24, 40, 112, 320 channels."""
+    """EfficientNet-B0 encoder. Skips have 16, 24, 40, 112, 320 channels."""
 
     table = Table(
         stem=32,
@@ -40,9 +40,10 @@ class EfficientNetB0(EfficientNet):
 
 
 class EfficientNetES(EfficientNet):
-    """The encoder for accelerators: dense convolutions first, no squeeze-excite. Skips: 24, 32, 48, 144, 192 channels.
+    """EfficientNet-EdgeTPU-S encoder. Skips have 24, 32, 48, 144, 192 channels.
 
-    The original expands its first block 4 times the OUTPUT width, 24: as many channels as 3 times the input width.
+    Its first blocks are fused, and none has squeeze-excite. The original expands its first block to 4 times the OUTPUT
+    width, 24: as many channels as 3 times the input width.
     """
 
     table = Table(

@@ -35,7 +35,7 @@ STEM, LAST, HEAD = 16, 960, 1280
 
 
 class GhostModule(nnx.Module):
-    """Half of the channels by a 1x1 convolution, the other half by a depthwise 3x3 of the first (section 3.1)."""
+    """Half of the channels from a 1x1 convolution, the other half from a depthwise 3x3 of these (section 3.1)."""
 
     def __init__(self, in_channels: int, out_channels: int, activation: Activation | None, **options):
         half = -(-out_channels // 2)
@@ -52,17 +52,17 @@ class GhostModule(nnx.Module):
 
 
 class GhostBottleneck(nnx.Module):
-    """Ghost module with ReLU, depthwise with stride 2 if any, squeeze-excite if any, linear ghost module, shortcut.
+    """Ghost module with ReLU, depthwise at stride 2, squeeze-excite if any, linear ghost module; plus a shortcut.
 
     Args:
         in_channels: Input width.
         mid_channels: Width between the ghost modules.
         out_channels: Output width.
-        kernel_size: Of the strided depthwise convolution and of the shortcut's.
-        squeeze: Width of the squeeze-excite layer, 0 for none.
-        stride: 1 or 2.
-        padding: See `depthwise.pad_widths`.
-        options: `param_dtype` and `rngs` of the parameters.
+        kernel_size: Kernel size of the strided depthwise convolution and of the shortcut's.
+        squeeze: Width of the squeeze-excite layer; 0 for none.
+        stride: Stride, 1 or 2.
+        padding: Padding as in `depthwise.pad_widths`.
+        options: Keyword arguments of the layers, `param_dtype` and `rngs`.
     """
 
     def __init__(
@@ -103,16 +103,16 @@ class GhostBottleneck(nnx.Module):
 
 
 class GhostNet(nnx.Module):
-    """The encoder. Skips are the last block outputs at each resolution: 16, 24, 40, 112, 160 channels.
+    """GhostNet encoder. Skips are the last block outputs at each resolution: 16, 24, 40, 112, 160 channels.
 
     Args:
         width: Multiplier of every width but the head's.
-        padding: Of every strided convolution, `"SAME"` or `"symmetric"`; it belongs to the weights.
-        param_dtype: Of the parameters.
+        padding: Padding of every strided convolution, `"SAME"` or `"symmetric"`; it belongs to the weights.
+        param_dtype: Dtype of the parameters.
         rngs: Seeds of the initialization.
 
     Attributes:
-        widths: Channels of the six features that a call gives.
+        widths: Numbers of channels of the six features.
     """
 
     def __init__(self, width: float = 1.0, padding: Padding = "SAME", *, param_dtype=jnp.float32, rngs: nnx.Rngs):
@@ -137,7 +137,7 @@ class GhostNet(nnx.Module):
         self.widths = (*skip_widths, channels, HEAD)
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> tuple[Float[Array, "batch _ _ _"], ...]:
-        """Gives features at strides 2, 4, 8, 16, 32, and the head's at stride 32."""
+        """Computes features at strides 2, 4, 8, 16, 32, and those of the head at stride 32."""
         x = self.stem(image)
         features = []
         for stage in self.stages:

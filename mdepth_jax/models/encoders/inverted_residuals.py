@@ -1,4 +1,4 @@
-"""What the descendants of MobileNetV2 share: a table of inverted residual blocks makes the encoder."""
+"""Encoders built from a table of inverted residual blocks: MobileNetV2 and its descendants."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
@@ -15,18 +15,18 @@ Block = InvertedResidual | FusedResidual | ConvNorm
 
 
 class Stage(NamedTuple):
-    """A row of a family's table: equal blocks, one after another.
+    """Row of a family's table: equal blocks, one after another.
 
     Attributes:
         expansion: Middle width of a block as a multiple of its input width.
         width: Output width.
         depth: Number of blocks.
-        stride: Of the first block.
-        kernel: Of the depthwise convolution, or one for each group of its channels.
-        activation: Elementwise.
+        stride: Stride of the first block.
+        kernel: Kernel size of the depthwise convolution, or one for each group of its channels.
+        activation: Elementwise activation.
         squeeze: Ratio of the squeeze-excite layer, see `InvertedResidualEncoder.squeeze_excite`; 0 for none.
-        groups: Of the channels of the first and of the second 1x1 convolution.
-        block: Inverted residual, fused residual, or a 1x1 convolution with normalization and activation.
+        groups: Numbers of groups of the channels of the first and of the second 1x1 convolution.
+        block: Kind of block: inverted residual, fused residual, or a 1x1 convolution with normalization and activation.
     """
 
     expansion: float
@@ -41,13 +41,13 @@ class Stage(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A family at width 1.
+    """Table of a family at width 1.
 
     Attributes:
         stem: Width of the first 3x3 convolution, of stride 2.
-        stages: What follows.
+        stages: Rows of blocks.
         head: Width of the last 1x1 convolution.
-        activation: Of stem and head.
+        activation: Activation of stem and head.
     """
 
     stem: int
@@ -57,17 +57,17 @@ class Table(NamedTuple):
 
 
 class InvertedResidualEncoder(nnx.Module):
-    """An encoder made from the `table` of its class.
+    """Encoder built from the `table` of its class.
 
     Args:
         width: Multiplier of every width but the head's.
-        padding: Of every strided convolution, `"SAME"` or `"symmetric"`; it belongs to the weights.
-        param_dtype: Of the parameters.
+        padding: Padding of every strided convolution, `"SAME"` or `"symmetric"`; it belongs to the weights.
+        param_dtype: Dtype of the parameters.
         rngs: Seeds of the initialization.
 
     Attributes:
-        width: The multiplier.
-        widths: Channels of the six features that a call gives. Skips are the last block outputs at each resolution.
+        width: Multiplier of the widths.
+        widths: Numbers of channels of the six features. Skips are the last block outputs at each resolution.
     """
 
     table: ClassVar[Table]
@@ -88,12 +88,12 @@ class InvertedResidualEncoder(nnx.Module):
                 channels = out
         head_width = self.head_width(width)
         self.head = self.make_head(channels, head_width, **options)
-        # A skip leaves before every stride of 2, and one at the end.
+        # The skips are the inputs of the blocks of stride 2, and the last output.
         self.skips = tuple(index for index, after in enumerate((*strides[1:], 2)) if after == 2)
         self.widths = (*(block_widths[i] for i in self.skips), head_width)
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> tuple[Float[Array, "batch _ _ _"], ...]:
-        """Gives features at strides 2, 4, 8, 16, 32, and the head's at stride 32."""
+        """Computes features at strides 2, 4, 8, 16, 32, and those of the head at stride 32."""
         x = self.stem(image)
         features = []
         for index, block in enumerate(self.blocks):
@@ -103,7 +103,7 @@ class InvertedResidualEncoder(nnx.Module):
         return (*features, self.head(x))
 
     def positions(self) -> Iterator[tuple[int, int]]:
-        """Stage and index of every block; a stage holds all rows of one width."""
+        """Yields stage and index of every block; a stage holds all rows of one width."""
         stage, index, previous = -1, 0, 0
         for row in self.table.stages:
             if row.width != previous:
@@ -113,7 +113,7 @@ class InvertedResidualEncoder(nnx.Module):
                 index += 1
 
     def make_block(self, stage: Stage, in_channels: int, out_channels: int, stride: int, **options) -> Block:
-        """One block of a stage."""
+        """Builds one block of a stage."""
         if stage.block == "pointwise":
             return ConvNorm(Conv(in_channels, out_channels, **options), stage.activation)
         mid_channels = round_channels(stage.expansion * in_channels)
@@ -127,13 +127,13 @@ class InvertedResidualEncoder(nnx.Module):
         return InvertedResidual(*widths, stage.kernel, groups=stage.groups, squeeze_excite=squeeze, **options)
 
     def squeeze_excite(self, ratio: float, in_channels: int, mid_channels: int, **options) -> SqueezeExcite:
-        """The layer of a block; its width follows the block's input (EfficientNet's rule)."""
+        """Builds the squeeze-excite layer of a block; its width follows the block's input (EfficientNet's rule)."""
         return SqueezeExcite(mid_channels, round(ratio * in_channels), nnx.silu, nnx.sigmoid, **options)
 
     def head_width(self, width: float) -> int:
-        """Width of the head."""
+        """Returns the width of the head."""
         return self.table.head
 
     def make_head(self, in_channels: int, out_channels: int, **options) -> ConvNorm | BiasedHead:
-        """The head."""
+        """Builds the head."""
         return ConvNorm(Conv(in_channels, out_channels, **options), self.table.activation)

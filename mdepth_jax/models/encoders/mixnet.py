@@ -1,4 +1,4 @@
-"""MixNet-S and MixNet-M (Tan & Le 2019, Figure 5), with their head convolution and without classifier."""
+"""MixNet-S and MixNet-M (Tan and Le 2019, Figure 5), with their head convolution and without classifier."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ Swish = partial(Stage, activation=nnx.silu)
 
 
 class MixNetS(InvertedResidualEncoder):
-    """The encoder. Skips are of 16, 24, 40, 120, 200 channels."""
+    """MixNet-S encoder. Skips have 16, 24, 40, 120, 200 channels."""
 
     table = Table(
         stem=16,
@@ -33,7 +33,7 @@ class MixNetS(InvertedResidualEncoder):
 
 
 class MixNetM(InvertedResidualEncoder):
-    """The encoder. Skips are of 24, 32, 40, 120, 200 channels."""
+    """MixNet-M encoder. Skips have 24, 32, 40, 120, 200 channels."""
 
     table = Table(
         stem=24,

@@ -4,7 +4,7 @@ from mdepth_jax.models.encoders.inverted_residuals import InvertedResidualEncode
 
 
 class MNasNet(InvertedResidualEncoder):
-    """The encoder. Skips are of 16, 24, 40, 96, 320 channels."""
+    """MnasNet-B1 encoder. Skips have 16, 24, 40, 96, 320 channels."""
 
     table = Table(
         stem=32,

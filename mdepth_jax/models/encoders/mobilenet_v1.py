@@ -21,19 +21,19 @@ SKIPS = (0, 2, 4, 10, 11)
 
 
 class MobileNetV1(nnx.Module):
-    """The encoder. Skips are of 64, 128, 256, 512, 1024 channels.
+    """MobileNetV1 encoder. Skips have 64, 128, 256, 512, 1024 channels.
 
-    It has no head convolution; its last block stands for one.
+    It has no head convolution; its last block takes its place.
 
     Args:
         width: Multiplier of every width.
-        padding: Of every strided convolution, `"SAME"` or `"symmetric"`; it belongs to the weights.
-        param_dtype: Of the parameters.
+        padding: Padding of every strided convolution, `"SAME"` or `"symmetric"`; it belongs to the weights.
+        param_dtype: Dtype of the parameters.
         rngs: Seeds of the initialization.
 
     Attributes:
-        width: The multiplier.
-        widths: Channels of the six features that a call gives.
+        width: Multiplier of the widths.
+        widths: Numbers of channels of the six features.
     """
 
     def __init__(self, width: float = 1.0, padding: Padding = "SAME", *, param_dtype=jnp.float32, rngs: nnx.Rngs):
@@ -49,7 +49,7 @@ class MobileNetV1(nnx.Module):
         self.widths = (*(block_widths[index] for index in SKIPS), channels)
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> tuple[Float[Array, "batch _ _ _"], ...]:
-        """Gives features at strides 2, 4, 8, 16, 32, and the last block's at stride 32."""
+        """Computes features at strides 2, 4, 8, 16, 32, and those of the last block at stride 32."""
         x = self.stem(image)
         outputs = []
         for block in self.blocks:

@@ -11,7 +11,7 @@ Row = partial(Stage, activation=nnx.relu6)
 
 
 class MobileNetV2(InvertedResidualEncoder):
-    """The encoder. Skips are of 16, 24, 32, 96, 320 channels; the head's width is never below 1280."""
+    """MobileNetV2 encoder. Skips have 16, 24, 32, 96, 320 channels; the head's width is never below 1280."""
 
     table = Table(
         stem=32,
@@ -30,5 +30,5 @@ class MobileNetV2(InvertedResidualEncoder):
     )
 
     def head_width(self, width: float) -> int:
-        """A multiplier below 1 leaves the head as it is."""
+        """Returns the width of the head, which a multiplier below 1 does not change."""
         return round_channels(self.table.head * max(1.0, width))

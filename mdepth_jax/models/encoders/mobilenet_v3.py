@@ -12,7 +12,10 @@ Swish = partial(Stage, activation=nnx.hard_swish)
 
 
 class MobileNetV3Large(InvertedResidualEncoder):
-    """The encoder. Skips are of 16, 24, 40, 112, 960 channels: the deepest is the 1x1 convolution after the blocks."""
+    """MobileNetV3-large encoder. Skips have 16, 24, 40, 112, 960 channels.
+
+    The last skip is the output of the 1x1 convolution after the blocks.
+    """
 
     table = Table(
         stem=16,
@@ -34,9 +37,9 @@ class MobileNetV3Large(InvertedResidualEncoder):
     )
 
     def squeeze_excite(self, ratio: float, in_channels: int, mid_channels: int, **options) -> SqueezeExcite:
-        """The layer of a block; its width follows the block's middle."""
+        """Builds the squeeze-excite layer of a block; its width follows the block's middle."""
         return SqueezeExcite(mid_channels, round_channels(ratio * mid_channels), nnx.relu, nnx.hard_sigmoid, **options)
 
     def make_head(self, in_channels: int, out_channels: int, **options) -> BiasedHead:
-        """The head, with a bias and without normalization."""
+        """Builds the head, with a bias and without normalization."""
         return BiasedHead(in_channels, out_channels, self.table.activation, **options)

@@ -22,10 +22,10 @@ class Bottleneck(nnx.Module):
 
     Args:
         in_channels: Input width.
-        mid_channels: Of the 3x3 convolution; the output is four times as wide.
-        stride: Of the 3x3 convolution and of the shortcut's.
-        padding: See `depthwise.pad_widths`.
-        options: `param_dtype` and `rngs` of the parameters.
+        mid_channels: Width of the 3x3 convolution; the output is four times as wide.
+        stride: Stride of the 3x3 convolution and of the shortcut.
+        padding: Padding as in `depthwise.pad_widths`.
+        options: Keyword arguments of the layers, `param_dtype` and `rngs`.
     """
 
     def __init__(self, in_channels: int, mid_channels: int, stride: int, padding: Padding, **options):
@@ -45,26 +45,26 @@ class Bottleneck(nnx.Module):
 
 
 class ResNet50(nnx.Module):
-    """The encoder. Skips are the stem and the stages: 64, 256, 512, 1024, 2048 channels.
+    """ResNet-50 encoder. Skips are the stem and the stages: 64, 256, 512, 1024, 2048 channels.
 
-    It has no head convolution; its last block stands for one, and the block before it gives the last skip.
+    It has no head convolution; its last block takes its place, and the last skip is the output of the block before.
 
     Args:
-        width: 1; the family has no multiplier.
-        padding: Of every strided convolution and of the pooling, `"SAME"` or `"symmetric"`; it belongs to the weights.
-        param_dtype: Of the parameters.
+        width: Multiplier, 1 only.
+        padding: Padding of every strided layer, `"SAME"` or `"symmetric"`; it belongs to the weights.
+        param_dtype: Dtype of the parameters.
         rngs: Seeds of the initialization.
 
     Attributes:
-        widths: Channels of the six features that a call gives.
+        widths: Numbers of channels of the six features.
 
     Raises:
-        ValueError: Another width.
+        ValueError: If the width is not 1.
     """
 
     def __init__(self, width: float = 1.0, padding: Padding = "SAME", *, param_dtype=jnp.float32, rngs: nnx.Rngs):
         if width != 1:
-            raise ValueError("ResNet-50 comes in the width 1 alone")
+            raise ValueError("ResNet-50 has width 1 only")
         options = {"padding": padding, "param_dtype": param_dtype, "rngs": rngs}
         self.stem = ConvNorm(Conv(3, STEM, 7, 2, **options), nnx.relu)
         self.padding = padding
@@ -79,7 +79,7 @@ class ResNet50(nnx.Module):
         self.widths = (STEM, *(EXPANSION * mid for mid, _, _ in STAGES), channels)
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> tuple[Float[Array, "batch _ _ _"], ...]:
-        """Gives features at strides 2, 4, 8, 16, 32, and the last block's at stride 32."""
+        """Computes features at strides 2, 4, 8, 16, 32, and those of the last block at stride 32."""
         x = self.stem(image)
         features = [x]
         x = max_pool(x, self.padding)

@@ -36,16 +36,16 @@ class Branch(nnx.Module):
 
 
 class ShuffleUnit(nnx.Module):
-    """Two branches, their channels shuffled (Figure 3 c, d).
+    """Two branches whose channels are shuffled (Figure 3 c, d).
 
     At stride 1 the first branch passes half of the channels through; at stride 2 both read all.
 
     Args:
         in_channels: Input width.
         out_channels: Output width.
-        stride: 1 or 2.
-        padding: See `depthwise.pad_widths`.
-        options: `param_dtype` and `rngs` of the parameters.
+        stride: Stride, 1 or 2.
+        padding: Padding as in `depthwise.pad_widths`.
+        options: Keyword arguments of the layers, `param_dtype` and `rngs`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, padding: Padding, **options):
@@ -67,29 +67,29 @@ class ShuffleUnit(nnx.Module):
 def shuffle_channels(
     a: Float[Array, "batch height width channels"], b: Float[Array, "batch height width channels"]
 ) -> Float[Array, "batch height width 2*channels"]:
-    """Channels of `a` and `b` in turn."""
+    """Interleaves the channels of `a` and `b`."""
     return jnp.stack([a, b], axis=-1).reshape(*a.shape[:-1], -1)
 
 
 class ShuffleNetV2(nnx.Module):
-    """The encoder. Skips are the stem, the pooled stem and the three stages: 24, 24, 116, 232, 464 channels.
+    """ShuffleNetV2 encoder. Skips are the stem, the pooled stem and the three stages: 24, 24, 116, 232, 464 channels.
 
     Args:
-        width: Which column of the table: 0.5, 1, 1.5 or 2.
-        padding: Of every strided convolution and of the pooling, `"SAME"` or `"symmetric"`; it belongs to the weights.
-        param_dtype: Of the parameters.
+        width: Column of the table: 0.5, 1, 1.5 or 2.
+        padding: Padding of every strided layer, `"SAME"` or `"symmetric"`; it belongs to the weights.
+        param_dtype: Dtype of the parameters.
         rngs: Seeds of the initialization.
 
     Attributes:
-        widths: Channels of the six features that a call gives.
+        widths: Numbers of channels of the six features.
 
     Raises:
-        ValueError: The table has no such width.
+        ValueError: If the table has no such width.
     """
 
     def __init__(self, width: float = 1.0, padding: Padding = "SAME", *, param_dtype=jnp.float32, rngs: nnx.Rngs):
         if width not in WIDTHS:
-            raise ValueError(f"ShuffleNetV2 comes in the widths {', '.join(map(str, WIDTHS))} alone")
+            raise ValueError(f"ShuffleNetV2 has the widths {', '.join(map(str, WIDTHS))} only")
         options = {"padding": padding, "param_dtype": param_dtype, "rngs": rngs}
         *stage_widths, head = WIDTHS[width]
         self.stem = ConvNorm(Conv(3, STEM, 3, 2, **options), nnx.relu)
@@ -105,7 +105,7 @@ class ShuffleNetV2(nnx.Module):
         self.widths = (STEM, STEM, *stage_widths, head)
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> tuple[Float[Array, "batch _ _ _"], ...]:
-        """Gives features at strides 2, 4, 8, 16, 32, and the head's at stride 32."""
+        """Computes features at strides 2, 4, 8, 16, 32, and those of the head at stride 32."""
         x = self.stem(image)
         features = [x]
         x = max_pool(x, self.padding)

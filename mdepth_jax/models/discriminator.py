@@ -52,7 +52,7 @@ class SpectralConv(nnx.Module):
         v = _unit(_product(constant, u))
         if not self.use_running_average:
             u = _unit(_product(v, constant))
-            self.u[...] = u
+            self.u.set_value(u)
         kernel = self.kernel[...] / _product(_product(v, matrix), u)
         y = lax.conv_general_dilated(x, kernel, (2, 2), [(1, 1), (1, 1)], dimension_numbers=("NHWC", "HWIO", "NHWC"))
         return y + self.bias[...][None, None, None]

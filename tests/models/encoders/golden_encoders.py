@@ -1,11 +1,10 @@
-"""Every encoder against the original networks: features, blocks, training mode and gradients."""
+"""Comparison of encoders with the original networks: features, blocks, training mode and gradients."""
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 
 from mdepth_jax.models import count_parameters
@@ -13,25 +12,6 @@ from mdepth_jax.models.encoders import ENCODERS
 from mdepth_jax.models.pretrained.publishers import FASTDEPTH, TIMM, TORCHVISION
 from tests.models.golden_weights import fill
 
-GOLDEN = {
-    "shufflenet_v2": "encoder_shufflenet_v2_x1_0",
-    "mnasnet": "encoder_mnasnet_100",
-    "mobilenet_v2": "encoder_mobilenetv2_100",
-    "mobilenet_v3_large": "encoder_mobilenetv3_large_100",
-    "efficientnet_es": "encoder_efficientnet_es",
-    "efficientnet_b0": "encoder_efficientnet_b0",
-    "ghostnet": "encoder_ghostnet_100",
-    "mixnet_m": "encoder_mixnet_m",
-    "mixnet_s": "encoder_mixnet_s",
-    "mobilenet_v1": "encoder_fastdepth_mobilenet",
-}
-TENSORFLOW = {
-    "mobilenet_v3_large": "encoder_tf_mobilenetv3_large_100",
-    "efficientnet_es": "encoder_tf_efficientnet_es",
-    "efficientnet_b0": "encoder_tf_efficientnet_b0",
-    "mixnet_m": "encoder_tf_mixnet_m",
-    "mixnet_s": "encoder_tf_mixnet_s",
-}
 PUBLISHERS = (FASTDEPTH, TIMM, TORCHVISION)  # the first that has an encoder
 STRIDES = ("s2", "s4", "s8", "s16", "s32")
 NOT_A_BLOCK = ("conv_stem", "maxpool")
@@ -110,10 +90,8 @@ def evaluate(encoder, image):
     return run(encoder, image)
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-def test_features_golden(golden, x64, name):
-    """At the odd size, whose maps have even and odd sizes, too."""
-    case = golden(GOLDEN[name])[1]
+def check_features(name, case):
+    """Compares all features and block outputs in evaluation mode, with the padding of PyTorch."""
     encoder, _ = golden_encoder(name, case)
     assert count_parameters(encoder) == case["n_params"]
     encoder.eval()
@@ -122,18 +100,15 @@ def test_features_golden(golden, x64, name):
     assert_features(name, case, features, outputs)
 
 
-@pytest.mark.parametrize("name", TENSORFLOW)
-def test_tensorflow_variant_golden(golden, x64, name):
-    """The odd size: `SAME` pads its even and its odd maps differently."""
-    _, case = golden(TENSORFLOW[name])
+def check_tensorflow_variant(name, case):
+    """Compares all features and block outputs in evaluation mode, with the padding and the epsilon of TensorFlow."""
     encoder, _ = golden_encoder(name, case, "SAME", epsilon=1e-3)
     encoder.eval()
     assert_features(name, case, *evaluate(encoder, image_of(name, case)))
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_large", "ghostnet"])
-def test_training_mode_golden(golden, x64, name):
-    _, _, case = golden(GOLDEN[name])
+def check_training_mode(name, case):
+    """Compares loss, features, gradients and running statistics of one step in training mode."""
     encoder, variables = golden_encoder(name, case)
     encoder.train()
     before = {key: np.asarray(variable[...]) for key, variable in variables.items()}
@@ -171,15 +146,3 @@ def test_training_mode_golden(golden, x64, name):
         batch_var = (np.asarray(variables[var]) - 0.9 * before[var]) / 0.1 * count / (count - 1)
         unbiased = 0.9 * before[var] + 0.1 * batch_var
         assert_samples(unbiased, golden_of(case, f"bn_{place}_running_var_after"), 1e-6)
-
-
-@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v3_large", "shufflenet_v2", "ghostnet"])
-def test_width_halves_the_skips(name):
-    whole, half = (abstract_encoder(name, width=width).widths for width in (1.0, 0.5))
-    assert all(0.3 * a <= b <= 1.01 * a for a, b in zip(whole, half, strict=True)), (whole, half)
-    assert half[4] <= 0.6 * whole[4]
-
-
-def test_shufflenet_knows_four_widths():
-    with pytest.raises(ValueError, match=r"0\.5, 1\.0, 1\.5, 2\.0 alone"):
-        abstract_encoder("shufflenet_v2", width=0.75)

@@ -6,6 +6,7 @@ from flax import nnx
 from mdepth_jax.models import count_parameters
 from mdepth_jax.models.encoders import MobileNetV2
 from mdepth_jax.models.pretrained.publishers import TORCHVISION
+from tests.models.encoders.golden_encoders import check_features, check_training_mode
 from tests.models.golden_weights import fill
 
 
@@ -22,8 +23,17 @@ def golden_encoder(seed):
     return encoder
 
 
+def test_features_golden(golden, x64):
+    """At the odd size, whose maps have even and odd sizes, too."""
+    check_features("mobilenet_v2", golden("encoder_mobilenetv2_100")[1])
+
+
+def test_training_mode_golden(golden, x64):
+    check_training_mode("mobilenet_v2", golden("encoder_mobilenetv2_100")[2])
+
+
 @pytest.mark.parametrize("implementation", ["lax", "shifted"])
-def test_features_golden(golden, implementation):
+def test_features_of_torchvision_golden(golden, implementation):
     for case in golden("encoder_mobilenetv2_torchvision"):
         encoder = golden_encoder(int(case["weight_seed"]))
         encoder.set_attributes(implementation=implementation)

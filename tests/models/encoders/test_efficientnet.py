@@ -1,0 +1,20 @@
+import pytest
+
+from tests.models.encoders.golden_encoders import check_features, check_tensorflow_variant
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("efficientnet_b0", "encoder_efficientnet_b0"), ("efficientnet_es", "encoder_efficientnet_es")]
+)
+def test_features_golden(golden, x64, name, file):
+    """At the odd size, whose maps have even and odd sizes, too."""
+    check_features(name, golden(file)[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("efficientnet_b0", "encoder_tf_efficientnet_b0"), ("efficientnet_es", "encoder_tf_efficientnet_es")],
+)
+def test_tensorflow_variant_golden(golden, x64, name, file):
+    """At the odd size: `SAME` pads its even and its odd maps differently."""
+    check_tensorflow_variant(name, golden(file)[1])

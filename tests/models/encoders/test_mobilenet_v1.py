@@ -1,0 +1,12 @@
+from tests.models.encoders.golden_encoders import abstract_encoder, check_features
+
+
+def test_features_golden(golden, x64):
+    """At the odd size, whose maps have even and odd sizes, too."""
+    check_features("mobilenet_v1", golden("encoder_fastdepth_mobilenet")[1])
+
+
+def test_width_halves_the_skips():
+    whole, half = (abstract_encoder("mobilenet_v1", width=width).widths for width in (1.0, 0.5))
+    assert all(0.3 * a <= b <= 1.01 * a for a, b in zip(whole, half, strict=True)), (whole, half)
+    assert half[4] <= 0.6 * whole[4]

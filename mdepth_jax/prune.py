@@ -1,118 +1,149 @@
 """Narrows a trained network until it needs less than a target (NetAdapt).
 
 python -m mdepth_jax.prune --model RUN --target_params 1.9e6 --workdir DIR [--config.key=value ...]
-python -m mdepth_jax.prune --model RUN --target_macs 2.5e8 --workdir DIR
 python -m mdepth_jax.prune --model RUN --target_latency_ms 40 --latency_table FILE.csv --workdir DIR
-    where python -m mdepth_jax.benchmark layers --model RUN --output FILE.csv makes the table
+    where python -m mdepth_jax.benchmark layers --model RUN --output FILE.csv creates the table
 python -m mdepth_jax.prune --model RUN --target_params 1.9e6 --one_shot --workdir DIR      no search: seconds
 
 Data, losses and held-out set are the run's own; --config.key=value replaces a key of its configuration:
 --config.data.root=DIR where its data have moved, --config.data.eval=SPLIT to choose by other images than those that
-judge the result. DIR becomes an ordinary run of the narrower network; the last lines say how to train it on. The same
-command on the same directory goes on where it was stopped.
+score the result. DIR becomes an ordinary run of the narrower network; the last lines show how to fine-tune it. The same
+command on the same directory resumes a search that was stopped.
 """
 
-import argparse
 import ast
+import dataclasses
+import functools
 import pathlib
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mdepth_jax import cli
+from mdepth_jax.errors import UserError
 from mdepth_jax.pruning import setup, summary
 from mdepth_jax.pruning.netadapt import Settings
-from mdepth_jax.pruning.search import Subject
 from mdepth_jax.training import environment
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Flags:
+    """Flags of the command line.
+
+    Attributes:
+        model: Run to prune.
+        workdir: Directory of the pruned run.
+        target_params: Target for the number of parameters; None for another target, as for those that follow.
+        target_macs: Target for the multiply-adds.
+        target_latency_ms: Target for the latency in milliseconds.
+        latency_table: Path of the latency table.
+        one_shot: Whether to prune without a search.
+        first_step: Share that the first iteration saves, see `netadapt.Settings` for the following ones.
+        decay: Factor from one step to the next.
+        short_steps: Training steps of every proposal.
+        learning_rate: Learning rate of those steps.
+        evaluation_batches: Number of held-out batches that score a proposal.
+        overrides: Keys of the run's configuration with their new values.
+    """
+
+    model: pathlib.Path
+    workdir: pathlib.Path
+    target_params: float | None = None
+    target_macs: float | None = None
+    target_latency_ms: float | None = None
+    latency_table: pathlib.Path | None = None
+    one_shot: bool = False
+    first_step: float = Settings.first_step
+    decay: float = Settings.decay
+    short_steps: int = Settings.short_steps
+    learning_rate: float = Settings.learning_rate
+    evaluation_batches: int = Settings.evaluation_batches
+    overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.make_settings()  # refuses values out of range
+
+    @property
+    def target(self) -> tuple[str, float]:
+        """Name of the resource and the target for it."""
+        targets = {"params": self.target_params, "macs": self.target_macs, "latency_ms": self.target_latency_ms}
+        return next((name, amount) for name, amount in targets.items() if amount is not None)
+
+    def make_settings(self) -> Settings:
+        """Creates the settings of the search."""
+        return Settings(
+            budget=self.target[1],
+            first_step=self.first_step,
+            decay=1.0 if self.one_shot else self.decay,  # without a search no schedule can fall short of the target
+            short_steps=self.short_steps,
+            learning_rate=self.learning_rate,
+            evaluation_batches=self.evaluation_batches,
+        )
+
+    def describe(self) -> dict[str, str]:
+        """Returns the flags as text by name, without the keys of the configuration."""
+        return {key: str(value) for key, value in vars(self).items() if key != "overrides"}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Searches and reports; returns the exit status."""
-    args, overrides = parse(argv)
-    subject = open_flags(args, overrides)
-    flags = {key: str(value) for key, value in vars(args).items()}
-    if args.one_shot:
-        print(setup.cut_at_once(subject, args.workdir, flags))
+    """Prunes and prints the summary; returns the exit status."""
+    flags = parse(argv)
+    task = setup.load_task(
+        flags.model,
+        resource=flags.target[0],
+        settings=flags.make_settings(),
+        overrides=flags.overrides,
+        latency_table=flags.latency_table,
+    )
+    if flags.one_shot:
+        print(setup.prune_in_one_shot(task, flags.workdir, flags.describe()))
         return 0
-    search = setup.make_search(subject, args.workdir, flags)
+    search = setup.make_search(task, flags.workdir, flags.describe())
     finished = search.run()
-    text = summary.write(search)
-    if finished:
-        print(text)
-    else:
-        print(f"Stopped after iteration {search.iteration}; everything is saved. To go on: {environment.command()}")
+    text = summary.write_search_summary(search)
+    stopped = f"Stopped after iteration {search.iteration}; everything is saved. To continue: {environment.command()}"
+    print(text if finished else stopped)
     return 0
 
 
-def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any]]:
-    """Reads the command line: the flags, and the keys to replace in the run's configuration."""
-    default = Settings(0.0)
-    parser = argparse.ArgumentParser(
-        prog="python -m mdepth_jax.prune",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def parse(argv: Sequence[str] | None) -> Flags:
+    """Parses the command line; `--config.KEY=VALUE` may stand anywhere."""
+    arguments = sys.argv[1:] if argv is None else argv
+    rest = [argument for argument in arguments if not argument.startswith("--config.")]
+    overrides = dict(_parse_override(argument) for argument in arguments if argument not in rest)
+    parser = cli.make_parser("mdepth_jax.prune", __doc__)
     parser.add_argument("--model", type=pathlib.Path, required=True, help="run directory, .safetensors or 'embedded'")
     parser.add_argument("--workdir", type=pathlib.Path, required=True, help="directory of the pruned run")
     targets = parser.add_mutually_exclusive_group(required=True)
     targets.add_argument("--target_params", type=float, metavar="N", help="number of parameters")
     targets.add_argument("--target_macs", type=float, metavar="N", help="multiply-adds at the run's image size")
-    targets.add_argument(
-        "--target_latency_ms", type=float, metavar="MS", help="sum of the layers' times in --latency_table"
-    )
+    targets.add_argument("--target_latency_ms", type=float, metavar="MS", help="sum of the layers in --latency_table")
     parser.add_argument("--latency_table", type=pathlib.Path,
-                        help="CSV of python -m mdepth_jax.benchmark layers, or with its columns: operation (conv, "
-                        "depthwise, upsampled_depthwise), kernel, stride, height, width (of the output), in_channels, "
-                        "out_channels, ms")  # fmt: skip
-    parser.add_argument("--one_shot", action="store_true",
-                        help="the same share of every group of channels, those with the largest weights")  # fmt: skip
-    parser.add_argument("--first_step", type=float, default=default.first_step,
-                        help="share that the first iteration saves (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--decay", type=float, default=default.decay, help="of the steps (default: %(default)s)")
-    parser.add_argument("--short_steps", type=int, default=default.short_steps,
-                        help="training steps of every proposal (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--learning_rate", type=float, default=default.learning_rate,
-                        help="of those steps (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--evaluation_batches", type=int, default=default.evaluation_batches,
-                        help="of the held-out set, to judge a proposal; 0 for all (default: %(default)s)")  # fmt: skip
-    args, rest = parser.parse_known_args(argv)
-    if not (0 < args.first_step < 1 and 0 < args.decay <= 1):
-        parser.error("--first_step must lie between 0 and 1, --decay above 0 and at most at 1")
-    if args.short_steps < 1 or args.learning_rate <= 0 or args.evaluation_batches < 0:
-        parser.error("--short_steps and --learning_rate must be positive, --evaluation_batches 0 or more")
-    overrides = {}
-    for flag in rest:
-        key, equals, value = flag.removeprefix("--config.").partition("=")
-        if not flag.startswith("--config.") or not equals:
-            parser.error(f"unrecognized argument: {flag}")
-        overrides[key] = _literal(value)
-    return args, overrides
+                        help="CSV with the columns operation (conv, depthwise, upsampled_depthwise), kernel, stride, "
+                        "height, width (of the output), in_channels, out_channels, ms")  # fmt: skip
+    parser.add_argument("--one_shot", action="store_true", help="no search: the same share of every group of channels")
+    settings = {
+        "first_step": "share that the first iteration saves",
+        "decay": "factor from one iteration's step to the next",
+        "short_steps": "training steps of every proposal",
+        "learning_rate": "learning rate of those steps",
+        "evaluation_batches": "held-out batches that score a proposal; 0 for all",
+    }
+    for name, text in settings.items():
+        default = getattr(Settings, name)
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{text} (default: %(default)s)")
+    parser.set_defaults(flags=functools.partial(Flags, overrides=overrides))
+    return cli.parse(parser, rest)
 
 
-def open_flags(args: argparse.Namespace, overrides: dict[str, Any]) -> Subject:
-    """Opens what the flags name.
-
-    Raises:
-        UserError: As `setup.open_run`.
-    """
-    targets = {"params": args.target_params, "macs": args.target_macs, "latency_ms": args.target_latency_ms}
-    resource, target = next((name, amount) for name, amount in targets.items() if amount is not None)
-    settings = Settings(
-        target,
-        first_step=args.first_step,
-        decay=1.0 if args.one_shot else args.decay,  # without a search there is no schedule that could fall short
-        short_steps=args.short_steps,
-        learning_rate=args.learning_rate,
-        evaluation_batches=args.evaluation_batches,
-    )
-    return setup.open_run(args.model, overrides, resource, settings, args.latency_table)
-
-
-def _literal(value: str) -> Any:
+def _parse_override(argument: str) -> tuple[str, Any]:
+    key, equals, value = argument.removeprefix("--config.").partition("=")
+    if not equals:
+        raise UserError(f"`config.{key}` has no value; give `config.{key}=VALUE`")
     try:
-        return ast.literal_eval(value)
+        return key, ast.literal_eval(value)
     except (ValueError, SyntaxError):
-        return value
+        return key, value
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def understand(command, monkeypatch):
     name = f"{module}.__main__" if module == "mdepth_jax.models" else module
     parsed = importlib.import_module(name).parse(flags)
     if module == "mdepth_jax.prune":
-        overlay(**parsed[1])
+        overlay(**parsed.overrides)
 
 
 @parametrize("command", commands, PAGES)

@@ -1,1 +1,1 @@
-"""NetAdapt: from a trained network to a smaller one (Yang et al. 2018)."""
+"""Pruning of trained networks by NetAdapt (Yang et al. 2018)."""

@@ -1,12 +1,13 @@
-"""Which channels of a network stand or fall together, read off its own program.
+"""Groups of channels that can only be removed together, found in the program of a network.
 
-Every channel of every array bears a label. The labels of a convolution's output are those of its filters; whatever
+Every channel of every array has a label. The output of a convolution has the labels of its filters; an operation that
 works channel by channel passes labels on, a sum ties those of both sides, a concatenation joins them. Channels whose
 labels are tied are one. An operation that is not known here, or that moves channels elsewhere (a shuffle), freezes the
 channels that it reads: they are never pruned.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -23,8 +24,8 @@ from mdepth_jax.models.widths import convolutions
 
 Labels = Int[np.ndarray, "_"]
 
-CONSTANT, FROZEN = 0, 1  # labels of what is the same for any number of channels, and of what must stay
-INPUT, OUTPUT = 2, 3  # axes of a kernel
+CONSTANT, FROZEN = 0, 1  # labels of values that do not depend on the channels, and of channels that must stay
+INPUT, OUTPUT = 2, 3  # axes of channels in a kernel
 
 ELEMENTWISE = frozenset(
     (
@@ -41,11 +42,12 @@ class Slot(NamedTuple):
     axis: int
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Group:
     """Channels that lie on the same axes, any of which can be removed from all of them.
 
     Attributes:
-        filters: Kernels whose filters make these channels, several where their outputs are added.
+        filters: Kernels whose filters produce these channels; several where their outputs are added.
         positions: Indices of every channel on every axis that has it; more than one where a concatenation repeats it.
     """
 
@@ -54,25 +56,26 @@ class Group(NamedTuple):
 
     @property
     def channels(self) -> int:
-        """How many there are."""
+        """Number of channels."""
         return len(next(iter(self.positions.values())))
 
     @property
     def name(self) -> str:
-        """The first layer that makes them."""
+        """Path of the first layer that produces the channels."""
         return self.filters[0].removesuffix(".kernel")
 
 
-class Convolution(NamedTuple):
-    """A convolution as the program has it.
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """A convolution in the program of a network.
 
     Attributes:
-        kernel: Path of the variable, `[height, width, in, out]`.
+        kernel: Path of the kernel `[height, width, in, out]`.
         depthwise: Whether every channel has its own filter.
-        upsampled: Whether what it reads is up-sampled first (nearest), in the same layer; see `layers.DepthwiseConv`.
-        stride: Step along both axes.
-        height: Of the output in pixels.
-        width: Of the output in pixels.
+        upsampled: Whether the layer up-samples its input first (nearest), see `layers.DepthwiseConv`.
+        stride: Stride along both axes.
+        height: Height of the output in pixels.
+        width: Width of the output in pixels.
     """
 
     kernel: str
@@ -83,14 +86,15 @@ class Convolution(NamedTuple):
     width: int
 
 
-class Structure(NamedTuple):
-    """What pruning has to know of a network.
+@dataclass(frozen=True, kw_only=True)
+class Structure:
+    """The parts of a network that pruning changes.
 
     Attributes:
-        groups: Of channels, in the order of the program.
-        convolutions: In the order of the program.
-        shapes: Of all variables by path.
-        parameters: Paths of the trainable ones.
+        groups: Groups of channels in the order of the program.
+        convolutions: Convolutions in the order of the program.
+        shapes: Shapes of all variables by path.
+        parameters: Paths of the trainable variables.
     """
 
     groups: tuple[Group, ...]
@@ -100,33 +104,33 @@ class Structure(NamedTuple):
 
 
 def find_structure(model: nnx.Module, height: int, width: int) -> Structure:
-    """Finds the channel groups of a network.
+    """Finds the groups of channels of a network.
 
     Args:
-        model: Takes images `[batch, height, width, 3]`; may be abstract, see `nnx.eval_shape`. The channels of its
-            first output (depth) are never pruned.
-        height: Of the image in pixels.
-        width: Of the image in pixels.
+        model: Network for images `[batch, height, width, 3]`; may be abstract, see `nnx.eval_shape`. The channels of
+            its first output (depth) are never pruned.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
     """
     program = trace_program(model, jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32))
     variables = {".".join(map(str, path)): variable for path, variable in nnx.state(model).flat_state()}
     upsampled = [f"{path}.kernel" for path, layer in convolutions(model) if getattr(layer, "upsample", False)]
-    follower = _Follower({name: variable.shape for name, variable in variables.items()}, upsampled)
-    follower.run(program)
+    labels = _LabelPropagation({name: variable.shape for name, variable in variables.items()}, upsampled)
+    labels.propagate(program)
     return Structure(
-        tuple(sorted(follower.groups(), key=lambda group: follower.order(group.filters[0]))),
-        tuple(follower.convolutions),
-        follower.shapes,
-        frozenset(name for name, variable in variables.items() if isinstance(variable, nnx.Param)),
+        groups=tuple(sorted(labels.groups(), key=lambda group: labels.order(group.filters[0]))),
+        convolutions=tuple(labels.convolutions),
+        shapes=labels.shapes,
+        parameters=frozenset(name for name, variable in variables.items() if isinstance(variable, nnx.Param)),
     )
 
 
-class _Follower:
-    """Follows labels through a program.
+class _LabelPropagation:
+    """Propagation of the labels of channels through a program.
 
     Args:
-        shapes: Of the variables, in the order of the program's inputs.
-        upsampled: Kernels of layers that up-sample.
+        shapes: Shapes of the variables by path, in the order of the program's inputs.
+        upsampled: Paths of the kernels of layers that up-sample.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], upsampled: Collection[str]) -> None:
@@ -142,39 +146,39 @@ class _Follower:
         self.dense: set[str] = set()
         self.convolutions: list[Convolution] = []
 
-    def run(self, program: Any) -> None:
-        """Follows the labels of a whole network; the image and the first output are frozen."""
+    def propagate(self, program: Any) -> None:
+        """Propagates the labels through a network; the image and the first output are frozen."""
         self.kernels = dict(zip(program.invars, self.shapes, strict=False))
         inputs = [self.slots[Slot(name, len(shape) - 1)] for name, shape in self.shapes.items()]
-        outputs = self._follow(program, [*inputs, np.full(3, FROZEN)])
+        outputs = self._run(program, [*inputs, np.full(3, FROZEN)])
         self._freeze(outputs[0])
 
     def groups(self) -> Iterator[Group]:
-        """Sorts the labels that are tied into groups."""
+        """Yields the groups of channels whose labels are tied."""
         ties = np.concatenate(self.ties)
         matrix = coo_array((np.ones(len(ties), bool), tuple(ties.T)), shape=(self.count, self.count))
         _, component = connected_components(matrix, directed=False)
-        places: dict[int, list[tuple[Slot, int]]] = {}
+        members_of: dict[int, list[tuple[Slot, int]]] = {}
         for slot, labels in self.slots.items():
             for position, channel in enumerate(component[labels]):
-                places.setdefault(channel, []).append((slot, position))
-        del places[component[FROZEN]]
+                members_of.setdefault(channel, []).append((slot, position))
+        del members_of[component[FROZEN]]
         families: dict[tuple[Slot, ...], list[list[int]]] = {}
-        for members in places.values():
-            families.setdefault(tuple(slot for slot, _ in members), []).append([at for _, at in members])
+        for members in members_of.values():
+            families.setdefault(tuple(slot for slot, _ in members), []).append([position for _, position in members])
         for slots, rows in families.items():
-            made_by = {slot.variable for slot in slots if slot.axis == OUTPUT and slot.variable in self.dense}
-            filters = tuple(sorted(made_by, key=self.order))
+            kernels = {slot.variable for slot in slots if slot.axis == OUTPUT and slot.variable in self.dense}
+            filters = tuple(sorted(kernels, key=self.order))
             if filters:
                 columns = {slot: [i for i, other in enumerate(slots) if other == slot] for slot in slots}
                 table = np.array(sorted(rows, key=lambda row: row[columns[Slot(filters[0], OUTPUT)][0]]))
-                yield Group(filters, {slot: table[:, chosen] for slot, chosen in columns.items()})
+                yield Group(filters=filters, positions={slot: table[:, chosen] for slot, chosen in columns.items()})
 
     def order(self, kernel: str) -> int:
-        """Gives the place of a kernel's convolution in the program."""
-        return next(place for place, conv in enumerate(self.convolutions) if conv.kernel == kernel)
+        """Returns the index of a kernel's convolution in the program."""
+        return next(index for index, conv in enumerate(self.convolutions) if conv.kernel == kernel)
 
-    def _follow(self, program: Any, inputs: Sequence[Labels]) -> list[Labels]:
+    def _run(self, program: Any, inputs: Sequence[Labels]) -> list[Labels]:
         known = dict(zip(program.invars, inputs, strict=True))
 
         def read(atom: Any) -> Labels:
@@ -189,11 +193,11 @@ class _Follower:
             if name == "conv_general_dilated":
                 outputs = [self._convolve(equation, *arguments)]
             elif len(inner) == 1 and len(inner[0].invars) == len(arguments):
-                outputs = self._follow(inner[0], arguments)
+                outputs = self._run(inner[0], arguments)
             elif not any(labels.any() for labels in arguments):
                 outputs = [np.full(_channels(out), CONSTANT) for out in equation.outvars]
             else:
-                outputs = self._pass_on(equation, arguments) or self._stop(equation, arguments)
+                outputs = self._pass_on(equation, arguments) or self._freeze_outputs(equation, arguments)
             known |= zip(equation.outvars, outputs, strict=True)
         return [read(atom) for atom in program.outvars]
 
@@ -202,10 +206,18 @@ class _Follower:
         groups = equation.params["feature_group_count"]
         depthwise = groups == len(x) == len(filters) and groups > 1
         if name is None or (groups > 1 and not depthwise):
-            return self._stop(equation, [x, filters])[0]
+            return self._freeze_outputs(equation, [x, filters])[0]
         _, height, width, _ = equation.outvars[0].aval.shape
-        stride, upsampled = equation.params["window_strides"][0], name in self.upsampled
-        self.convolutions.append(Convolution(name, depthwise, upsampled, stride, height, width))
+        self.convolutions.append(
+            Convolution(
+                kernel=name,
+                depthwise=depthwise,
+                upsampled=name in self.upsampled,
+                stride=equation.params["window_strides"][0],
+                height=height,
+                width=width,
+            )
+        )
         if depthwise:
             return self._tie(x, filters)
         self.dense.add(name)
@@ -213,7 +225,7 @@ class _Follower:
         return filters
 
     def _pass_on(self, equation: Any, arguments: Sequence[Labels]) -> list[Labels] | None:
-        """The labels that an operation gives; None if it does not keep channels apart and in order."""
+        """Returns the labels of an operation's outputs; None if it does not keep channels separate and in order."""
         name, params, x = equation.primitive.name, equation.params, arguments[0]
         out, last = equation.outvars[0].aval.shape, equation.invars[0].aval.ndim - 1
         keeps = False
@@ -253,7 +265,7 @@ class _Follower:
         return [x] * len(equation.outvars) if keeps else None
 
     def _tie(self, *arrays: Labels) -> Labels:
-        """Makes channels at the same place one."""
+        """Ties the channels at the same position."""
         merged = arrays[0]
         for other in arrays[1:]:
             self.ties.append(np.stack([merged, other], axis=1)[(merged != CONSTANT) & (other != CONSTANT)])
@@ -263,7 +275,7 @@ class _Follower:
     def _freeze(self, labels: Labels) -> None:
         self._tie(labels, np.full(len(labels), FROZEN))
 
-    def _stop(self, equation: Any, arguments: Sequence[Labels]) -> list[Labels]:
+    def _freeze_outputs(self, equation: Any, arguments: Sequence[Labels]) -> list[Labels]:
         for labels in arguments:
             self._freeze(labels)
         return [np.full(_channels(out), FROZEN) for out in equation.outvars]

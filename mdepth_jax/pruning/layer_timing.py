@@ -80,7 +80,7 @@ def measure_network(
         whole = pathlib.Path(folder, "whole.tflite")
         whole.write_bytes(convert(model, height, width))
         (whole_ms,) = time_files([whole])
-    times = [rows[layer] for layer in latency.layers(structure, structure.shapes)]
+    times = [rows[layer] for layer in latency.list_layers(structure, structure.shapes)]
     return {"table": str(path), "rows": len(rows), "image": f"{height}x{width}", "layers": len(times),
             "sum_ms": sum(times), "whole_ms": whole_ms, "ratio": sum(times) / whole_ms}  # fmt: skip
 

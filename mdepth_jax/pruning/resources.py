@@ -1,32 +1,15 @@
-"""What a network costs: parameters, multiply-adds, or milliseconds from a table measured layer by layer."""
+"""Resources of a network: parameters, multiply-adds, or milliseconds from a table of measured layers."""
 
 import functools
 import math
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.pruning import latency
 from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.latency import Shapes
-
-
-class Resource(NamedTuple):
-    """What pruning saves.
-
-    Attributes:
-        name: A key of `FORMATS`.
-        measure: From the shapes of all variables, as `surgery.shapes_of` gives them.
-    """
-
-    name: str
-    measure: Callable[[Shapes], float]
-
-    def tell(self, amount: float) -> str:
-        """Gives an amount in words."""
-        return FORMATS[self.name](amount)
-
 
 FORMATS: Mapping[str, Callable[[float], str]] = {
     "params": lambda amount: f"{amount:,.0f} parameters",
@@ -35,16 +18,33 @@ FORMATS: Mapping[str, Callable[[float], str]] = {
 }
 
 
-def make_resource(name: str, structure: Structure, table: pathlib.Path | None = None) -> Resource:
-    """Makes the measure of a resource.
+@dataclass(frozen=True)
+class Resource:
+    """A resource that pruning saves.
+
+    Attributes:
+        name: Key of `FORMATS`.
+        measure: Function from the shapes of all variables (see `surgery.pruned_shapes`) to the amount needed.
+    """
+
+    name: str
+    measure: Callable[[Shapes], float]
+
+    def format(self, amount: float) -> str:
+        """Formats an amount with its unit."""
+        return FORMATS[self.name](amount)
+
+
+def make_resource(name: str, structure: Structure, latency_table: pathlib.Path | None = None) -> Resource:
+    """Builds the measure of a resource.
 
     Args:
-        name: A key of `FORMATS`.
-        structure: Of the network; its image size is that of multiply-adds and milliseconds.
-        table: See `latency.read_table`; for "latency_ms".
+        name: Key of `FORMATS`.
+        structure: Structure of the network; multiply-adds and milliseconds are those at its image size.
+        latency_table: Path of a table for "latency_ms", see `latency.read_table`.
 
     Raises:
-        UserError: If there is no such resource, or as `latency.Table`, also when measuring.
+        UserError: If there is no such resource or the table cannot be read; also on measuring a layer that it lacks.
     """
     match name:
         case "params":
@@ -52,14 +52,14 @@ def make_resource(name: str, structure: Structure, table: pathlib.Path | None = 
         case "macs":
             return Resource(name, lambda shapes: float(count_macs(structure, shapes)))
         case "latency_ms":
-            if table is None:
+            if latency_table is None:
                 raise UserError(
-                    "a latency target needs a table of measured layers, --latency_table FILE.csv; "
-                    f"{latency.COMMAND} FILE.csv makes it"
+                    "a target of latency needs `latency_table=FILE.csv`, a table of measured layers; "
+                    f"{latency.command_to_measure('FILE.csv')} creates it"
                 )
-            milliseconds = functools.cache(latency.Table(table))
-            return Resource(name, lambda shapes: sum(map(milliseconds, latency.layers(structure, shapes))))
-    raise UserError(f"{name!r} is no resource; choose one of {', '.join(FORMATS)}")
+            milliseconds = functools.cache(latency.LatencyTable(latency_table))
+            return Resource(name, lambda shapes: sum(map(milliseconds, latency.list_layers(structure, shapes))))
+    raise UserError(f"{name!r} is not a resource; choose one of {', '.join(FORMATS)}")
 
 
 def count_macs(structure: Structure, shapes: Shapes) -> int:

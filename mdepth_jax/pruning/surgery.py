@@ -1,7 +1,7 @@
-"""From channels to keep to a narrower network: as zeros in the whole network, and cut out.
+"""Removal of channels: as zeros in the full network, and as a narrower network.
 
-Both compute the same. In the whole network the removed channels have zero filters, normalisation and readers; with
-activations that are zero at zero, as all of ours are, so are their gradients, and training leaves them zero.
+Both compute the same. In the full network the removed channels have zero filters, normalization and consumers; with
+activations that are zero at zero, as all of ours are, so are their gradients, and training leaves them at zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,27 +15,27 @@ from jaxtyping import Bool, Float
 from mdepth_jax.models.weights import named_tensors
 from mdepth_jax.pruning.channels import OUTPUT, Group, Slot, Structure
 
-Stays = Bool[np.ndarray, "_"]  # of every channel of a group
-Kept = Sequence[Stays]  # of every group of a structure
+ChannelMask = Bool[np.ndarray, "_"]
+Kept = Sequence[ChannelMask]  # for each group of a structure, which of its channels are kept
 Model = TypeVar("Model", bound=nnx.Module)
 
 
-def keep_all(structure: Structure) -> list[Stays]:
-    """Keeps every channel of every group."""
+def keep_all(structure: Structure) -> list[ChannelMask]:
+    """Returns masks that keep every channel."""
     return [np.ones(group.channels, bool) for group in structure.groups]
 
 
-def keep_first(structure: Structure, width: int) -> list[Stays]:
-    """Keeps as many channels of every group; all where it has less."""
+def keep_first(structure: Structure, width: int) -> list[ChannelMask]:
+    """Returns masks that keep the first `width` channels of every group; all channels of a group with fewer."""
     return [np.arange(group.channels) < width for group in structure.groups]
 
 
 def importance(group: Group, tensors: Mapping[str, Any]) -> Float[np.ndarray, "_"]:
-    """The sum of squared weights of the filters that make each channel.
+    """Computes the importance of each channel: the sum of squared weights of its filters (NetAdapt, Sec. 3.3).
 
     Args:
-        group: Of channels.
-        tensors: At least the kernels of `group.filters`, by path.
+        group: Group of channels.
+        tensors: Variables by path; at least the kernels `group.filters`.
     """
     total = np.zeros(group.channels)
     for name in group.filters:
@@ -44,56 +44,56 @@ def importance(group: Group, tensors: Mapping[str, Any]) -> Float[np.ndarray, "_
     return total
 
 
-def strongest(group: Group, tensors: Mapping[str, Any], kept: Stays, width: int) -> Stays:
-    """Keeps the `width` most important of the channels that are kept so far; of equal ones the first."""
-    ranked = np.argsort(np.where(kept, -importance(group, tensors), np.inf), kind="stable")
-    chosen = np.zeros_like(kept)
-    chosen[ranked[:width]] = True
-    return chosen
+def keep_most_important(group: Group, tensors: Mapping[str, Any], kept: ChannelMask, width: int) -> ChannelMask:
+    """Keeps the `width` most important of the channels that `kept` keeps; among equals, the first ones."""
+    order = np.argsort(np.where(kept, -importance(group, tensors), np.inf), kind="stable")
+    mask = np.zeros_like(kept)
+    mask[order[:width]] = True
+    return mask
 
 
-def _axes(structure: Structure, kept: Kept) -> dict[str, dict[int, np.ndarray]]:
-    """Which indices stay on every axis from which some are removed, by variable."""
-    axes: dict[str, dict[int, np.ndarray]] = {}
-    for group, stays in zip(structure.groups, kept, strict=True):
-        if stays.all():
+def _find_indices(structure: Structure, kept: Kept) -> dict[str, dict[int, np.ndarray]]:
+    """Finds which indices are kept along every axis from which some are removed, by variable."""
+    found: dict[str, dict[int, np.ndarray]] = {}
+    for group, mask in zip(structure.groups, kept, strict=True):
+        if mask.all():
             continue
         for (name, axis), positions in group.positions.items():
-            whole = np.ones(structure.shapes[name][axis], bool)
-            axes.setdefault(name, {}).setdefault(axis, whole)[positions[~stays]] = False
-    return axes
+            everything = np.ones(structure.shapes[name][axis], bool)
+            found.setdefault(name, {}).setdefault(axis, everything)[positions[~mask]] = False
+    return found
 
 
-def shapes_of(structure: Structure, kept: Kept) -> dict[str, tuple[int, ...]]:
-    """Gives the shape of every variable of the cut network."""
+def pruned_shapes(structure: Structure, kept: Kept) -> dict[str, tuple[int, ...]]:
+    """Computes the shape of every variable of the narrower network."""
     shapes = dict(structure.shapes)
-    for name, axes in _axes(structure, kept).items():
+    for name, axes in _find_indices(structure, kept).items():
         shapes[name] = tuple(int(axes[axis].sum()) if axis in axes else n for axis, n in enumerate(shapes[name]))
     return shapes
 
 
-def masks(structure: Structure, kept: Kept) -> dict[str, Bool[np.ndarray, "..."]]:
-    """Gives, for every variable of the whole network, which of its entries the cut network has."""
-    found = {name: np.ones(shape, bool) for name, shape in structure.shapes.items()}
-    for name, axes in _axes(structure, kept).items():
-        for axis, stays in axes.items():
-            found[name] &= np.expand_dims(stays, [other for other in range(found[name].ndim) if other != axis])
-    return found
+def variable_masks(structure: Structure, kept: Kept) -> dict[str, Bool[np.ndarray, "..."]]:
+    """Computes for every variable of the full network which of its entries the narrower network has."""
+    masks = {name: np.ones(shape, bool) for name, shape in structure.shapes.items()}
+    for name, axes in _find_indices(structure, kept).items():
+        for axis, mask in axes.items():
+            masks[name] &= np.expand_dims(mask, [other for other in range(masks[name].ndim) if other != axis])
+    return masks
 
 
-def cut(model: Model, structure: Structure, kept: Kept) -> Model:
-    """Gives a copy of a network that has the kept channels alone, in their order.
+def remove_channels(model: Model, structure: Structure, kept: Kept) -> Model:
+    """Creates a copy of a network with only the channels that are kept, in their order.
 
     Args:
-        model: The whole network; its arrays are shared where nothing is removed.
-        structure: Of that network.
-        kept: Of every group; at least one channel each.
+        model: Full network; its arrays are shared where nothing is removed.
+        structure: Structure of that network.
+        kept: Channels of every group that are kept; at least one channel each.
     """
     smaller = nnx.clone(model)
     variables = named_tensors(smaller)
-    for name, axes in _axes(structure, kept).items():
+    for name, axes in _find_indices(structure, kept).items():
         value = np.asarray(variables[name][...])
-        for axis, stays in axes.items():
-            value = value.compress(stays, axis)
+        for axis, mask in axes.items():
+            value = value.compress(mask, axis)
         variables[name].set_value(jnp.asarray(value))
     return smaller

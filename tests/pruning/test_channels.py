@@ -9,9 +9,9 @@ from mdepth_jax.models import DECODERS, ENCODERS, build_model, count_macs, count
 from mdepth_jax.models.layers import Conv, ConvNorm
 from mdepth_jax.models.widths import narrow
 from mdepth_jax.pruning.channels import OUTPUT, find_structure
-from mdepth_jax.pruning.netadapt import smallest
+from mdepth_jax.pruning.netadapt import measure_smallest
 from mdepth_jax.pruning.resources import make_resource
-from mdepth_jax.pruning.surgery import shapes_of
+from mdepth_jax.pruning.surgery import pruned_shapes
 
 HEIGHT, WIDTH = 64, 96
 NETWORKS = [
@@ -33,11 +33,11 @@ def build(**changes):
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: "-".join(network.values()))
 def test_any_channels_of_the_groups_can_go(network):
-    """Built with a third of every group, the network fits together and costs what was foreseen."""
+    """Built with a third of every group, the network computes, and costs what was predicted."""
     model = build(**network)
     structure = find_structure(model, HEIGHT, WIDTH)
     kept = [np.arange(group.channels) % 3 == 0 for group in structure.groups]
-    shapes = shapes_of(structure, kept)
+    shapes = pruned_shapes(structure, kept)
     widths = []
     for conv in structure.convolutions:
         *_, inputs, outputs = shapes[conv.kernel]
@@ -53,7 +53,7 @@ def test_any_channels_of_the_groups_can_go(network):
     # A shuffle holds the outputs of its units, so that less of ShuffleNetV2 can go.
     reachable = 0.4 if network.get("encoder") == "shufflenet_v2" else 0.1
     parameters = make_resource("params", structure)
-    assert smallest(structure, parameters, 8) < reachable * parameters.measure(structure.shapes)
+    assert measure_smallest(structure, parameters, 8) < reachable * parameters.measure(structure.shapes)
 
 
 def test_the_groups_of_mobilenet_v2():

@@ -8,11 +8,12 @@ from flax import nnx
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, default_config
 from mdepth_jax.pruning.channels import find_structure
-from mdepth_jax.pruning.latency import COLUMNS, Layer, Table, choose_layers, layers, read_table, write_table
+from mdepth_jax.pruning.latency import COLUMNS, LatencyTable, Layer, choose_layers, list_layers, read_table, write_table
 from mdepth_jax.pruning.resources import make_resource
-from mdepth_jax.pruning.surgery import shapes_of
+from mdepth_jax.pruning.surgery import pruned_shapes
 
-POINTWISE = Layer("conv", 1, 1, 6, 8, 0, 0)
+POINTWISE = Layer(operation="conv", kernel=1, stride=1, height=6, width=8, in_channels=0, out_channels=0)
+DEPTHWISE = POINTWISE._replace(operation="depthwise", kernel=3)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def macs(layer):
     return float(math.prod((layer.kernel**2, layer.height, layer.width, inputs, layer.out_channels)))
 
 
-def test_all_that_pruning_reaches_lies_between_what_is_measured(structure, tmp_path):
+def test_every_pruned_network_lies_between_measured_layers(structure, tmp_path):
     """Multiply-adds are bilinear in the widths: interpolated in place of milliseconds, they come out right."""
     chosen = choose_layers(structure, 8)
     assert len(chosen) == len(set(chosen)) < 1000
@@ -39,14 +40,14 @@ def test_all_that_pruning_reaches_lies_between_what_is_measured(structure, tmp_p
     for _ in range(5):
         widths = [8 * random.integers(1, max(1, group.channels // 8) + 1) for group in structure.groups]
         kept = [np.arange(group.channels) < width for group, width in zip(structure.groups, widths, strict=True)]
-        shapes = shapes_of(structure, kept)
+        shapes = pruned_shapes(structure, kept)
         assert latency.measure(shapes) == pytest.approx(exact.measure(shapes), rel=1e-5)
 
 
 def test_widths_of_each_layer(structure):
     chosen = choose_layers(structure, 8)
     assert {layer.operation for layer in chosen} == {"conv", "depthwise", "upsampled_depthwise"}
-    stem, *_, predict = layers(structure, structure.shapes)
+    stem, *_, predict = list_layers(structure, structure.shapes)
     alike = [layer for layer in chosen if layer._replace(out_channels=0) == stem._replace(out_channels=0)]
     assert stem.in_channels == 3
     assert [layer.out_channels for layer in alike] == [8, 16, 24, 32]
@@ -56,8 +57,8 @@ def test_widths_of_each_layer(structure):
     assert all(layer.in_channels == layer.out_channels for layer in chosen if layer.operation != "conv")
 
 
-def test_layers_behind_up_sampling_are_told_apart(structure):
-    found = zip(structure.convolutions, layers(structure, structure.shapes), strict=True)
+def test_layers_that_follow_up_sampling_have_a_name_of_their_own(structure):
+    found = zip(structure.convolutions, list_layers(structure, structure.shapes), strict=True)
     names = [conv.kernel for conv, layer in found if layer.operation == "upsampled_depthwise"]
     assert names == [f"decoder.blocks.{block}.depthwise.conv.kernel" for block in range(4)]
 
@@ -80,9 +81,9 @@ def test_between_measured_widths(tmp_path):
     ins, outs = (8, 16, 40, 96), (8, 24, 32)
     grid = np.random.default_rng(0).uniform(1, 2, (len(ins), len(outs))).round(5)
     rows = {POINTWISE._replace(in_channels=ins[i], out_channels=outs[o]): grid[i, o] for i, o in np.ndindex(grid.shape)}
-    depthwise = {Layer("depthwise", 3, 1, 6, 8, width, width): float(width**2) for width in (8, 16, 32)}
+    depthwise = {DEPTHWISE._replace(in_channels=width, out_channels=width): float(width**2) for width in (8, 16, 32)}
     write_table(tmp_path / "table.csv", rows | depthwise, "paper")
-    table = Table(tmp_path / "table.csv")
+    table = LatencyTable(tmp_path / "table.csv")
     for inputs in range(8, 97, 4):
         for outputs in range(8, 33, 4):
             expected = bilinear(grid, ins, outs, inputs, outputs)
@@ -90,7 +91,7 @@ def test_between_measured_widths(tmp_path):
             assert found == pytest.approx(expected, rel=1e-12)
     for layer, milliseconds in (rows | depthwise).items():
         assert table(layer) == milliseconds
-    assert table(Layer("depthwise", 3, 1, 6, 8, 24, 24)) == (16**2 + 32**2) / 2
+    assert table(DEPTHWISE._replace(in_channels=24, out_channels=24)) == (16**2 + 32**2) / 2
 
 
 @pytest.mark.parametrize(
@@ -99,15 +100,17 @@ def test_between_measured_widths(tmp_path):
         POINTWISE._replace(in_channels=4, out_channels=8),
         POINTWISE._replace(in_channels=8, out_channels=40),
         POINTWISE._replace(in_channels=8, out_channels=8, height=7),
-        Layer("upsampled_depthwise", 1, 1, 6, 8, 8, 8),
+        POINTWISE._replace(in_channels=8, out_channels=8, operation="upsampled_depthwise"),
     ],
 )
 def test_outside_of_the_table(layer, tmp_path):
     rows = {POINTWISE._replace(in_channels=a, out_channels=b): 1.0 for a in (8, 16) for b in (8, 32)}
     write_table(tmp_path / "table.csv", rows, "paper")
-    message = r"table\.csv lacks a layer \(operation .*\).*benchmark layers --model RUN --output .*table\.csv adds"
+    message = (
+        r"table\.csv lacks a layer \(operation .*\).*benchmark layers with `model=RUN` and `output=.*table\.csv` adds"
+    )
     with pytest.raises(UserError, match=message):
-        Table(tmp_path / "table.csv")(layer)
+        LatencyTable(tmp_path / "table.csv")(layer)
 
 
 def test_a_table_says_where_it_was_measured(tmp_path):
@@ -130,7 +133,10 @@ HEADER = ",".join(COLUMNS)
         (b"operation,kernel\nconv,3\n", "column 'stride' is missing"),
         (f"{HEADER}\nconv,3,2,4,6,3,32,fast\n".encode(), r"table\.csv:2: .*'fast'"),
         (f"{HEADER}\nconv,3,2\n".encode(), r"table\.csv:2: "),
-        (b"\xff\xfe", r"table\.csv: it is no text; .*benchmark layers --model RUN --output"),
+        (
+            b"\xff\xfe",
+            r"table\.csv: it is not text; .*benchmark layers with `model=RUN` and `output=.*table\.csv` creates",
+        ),
     ],
 )
 def test_tables_that_do_not_parse(text, message, tmp_path):

@@ -6,8 +6,7 @@ import pytest
 from mdepth_jax.errors import UserError
 from mdepth_jax.pruning import layer_timing
 from mdepth_jax.pruning.channels import find_structure
-from mdepth_jax.pruning.latency import Layer, read_table
-from mdepth_jax.pruning.latency import layers as layers_of
+from mdepth_jax.pruning.latency import Layer, list_layers, read_table
 from mdepth_jax.tflite import timing
 from mdepth_jax.tflite.flatbuffer import count_operators
 from mdepth_jax.tflite.interpreter import load
@@ -47,7 +46,7 @@ def test_a_file_computes_its_layer(layer, operators):
 def test_the_layers_are_those_of_the_exported_network(network, content):
     """The decoder is one whose layers the export does not merge; at its end it up-samples the prediction."""
     structure = find_structure(network, *SIZE)
-    files = [layer_timing.build_layer(layer) for layer in layers_of(structure, structure.shapes)]
+    files = [layer_timing.build_layer(layer) for layer in list_layers(structure, structure.shapes)]
     counts = sum((count_operators(file) for file in files), Counter())
     whole = count_operators(content)
     assert counts["CONV_2D"] == whole["CONV_2D"]

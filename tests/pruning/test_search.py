@@ -1,111 +1,86 @@
 """A search on a network that compiles in a moment."""
 
-import itertools
 import json
 
-import jax
 import numpy as np
 import pytest
 
-from mdepth_jax.data.types import Data
-from mdepth_jax.models import Header, count_parameters
+from mdepth_jax.models import count_parameters
 from mdepth_jax.models.weights import named_tensors
-from mdepth_jax.pruning.channels import find_structure
-from mdepth_jax.pruning.netadapt import Settings
-from mdepth_jax.pruning.resources import make_resource
-from mdepth_jax.pruning.search import Search, Subject
-from mdepth_jax.training.config import overlay
-from mdepth_jax.training.objective import Objective
-from mdepth_jax.training.terms import parse_terms
-from tests.models.test_depth_net import build_small
-from tests.training.batches import SIZE, random_batch
+from mdepth_jax.pruning.search import Search
+from tests.pruning.runs import BUDGET, make_small_search
 
-TARGET = 6600.0
-
-
-def make_search(workdir):
-    model = build_small()
-    config = overlay(model={"heads": 0}, data={"height": SIZE, "width": SIZE})
-    data = Data(lambda start: (random_batch(step) for step in itertools.count(start)), lambda: [random_batch(1000)], 4)
-    structure = find_structure(model, SIZE, SIZE)
-    settings = Settings(TARGET, first_step=0.15, divisor=2, short_steps=2, learning_rate=1e-3)
-    resource, objective = make_resource("params", structure), Objective(parse_terms("dense"), heads=0)
-    subject = Subject(model, Header(), config, config, structure, resource, settings)
-    return Search(subject, objective, data, None, workdir)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def optax_promotes_everywhere():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """An unbroken search."""
-    search = make_search(tmp_path_factory.mktemp("search"))
-    start = count_parameters(search.cut())
+def whole(tmp_path_factory, quick_to_compile):
+    """An uninterrupted search, and the number of parameters of the initial network."""
+    search = make_small_search(tmp_path_factory.mktemp("search"))
+    initial = count_parameters(search.pruned_model())
     assert search.run()
-    return search, start
+    return search, initial
 
 
-def test_it_narrows_until_the_target_is_met(whole):
-    search, start = whole
-    resources = [choice.resource for choice in search.history]
+def test_it_narrows_until_the_budget_is_met(whole):
+    search, initial = whole
+    resources = [picked.resource for picked in search.history]
     assert len(resources) == search.iteration + 1 >= 3
-    assert resources[0] == start > TARGET
-    assert resources[-1] == count_parameters(search.cut()) <= TARGET < resources[-2]
-    for choice in search.history[1:]:
-        tried = search.proposals_of(choice.iteration)
-        assert len(tried) > 1
-        assert choice in tried
+    assert resources[0] == initial > BUDGET
+    assert resources[-1] == count_parameters(search.pruned_model()) <= BUDGET < resources[-2]
+    for picked in search.history[1:]:
+        proposals = search.proposals_of(picked.iteration)
+        assert len(proposals) > 1
+        assert picked in proposals
 
 
 def test_all_proposals_share_one_compiled_program(whole):
     search, _ = whole
     assert len(search.proposals) > 3
-    assert [step._cache_size() for step in (search.train_step, search.eval_step, search.begin)] == [1, 1, 1]
+    trainer = search.trainer
+    programs = trainer.train_step, trainer.eval_step, trainer.start_state
+    assert [program._cache_size() for program in programs] == [1, 1, 1]
 
 
 class Killed(BaseException):
     pass
 
 
-def test_a_killed_search_gives_what_an_unbroken_one_does(whole, tmp_path, monkeypatch):
+def test_a_killed_search_has_the_result_of_an_uninterrupted_one(whole, tmp_path, monkeypatch):
     """Killed in the first iteration and in the second."""
     search, _ = whole
-    second = 1 + len(search.proposals_of(1)) + 1  # its second proposal
+    second = len(search.proposals_of(1)) + 2  # second proposal of the second iteration
     original, calls = Search._try, []
 
-    def try_until_killed(self, candidate, batches):
-        calls.append((self.iteration, candidate.group))
-        if calls.count(calls[-1]) == 1 and len(set(calls)) in (3, second + 1):
+    def try_until_killed(self, simplification, batches):
+        calls.append((self.iteration, simplification.group))
+        if calls.count(calls[-1]) == 1 and len(set(calls)) in (2, second):
             raise Killed
-        return original(self, candidate, batches)
+        return original(self, simplification, batches)
 
     monkeypatch.setattr(Search, "_try", try_until_killed)
     for _ in range(2):
         with pytest.raises(Killed):
-            make_search(tmp_path).run()
-    again = make_search(tmp_path)
+            make_small_search(tmp_path).run()
+    again = make_small_search(tmp_path)
     assert again.iteration == 1
     assert again.run()
-    assert len(calls) == len(set(calls)) + 2  # nothing is done twice but the proposals at which it was killed
+    assert len(calls) == len(set(calls)) + 2  # nothing is repeated but the proposals at which it was killed
     assert outcome(tmp_path) == outcome(search.workdir)
-    expected, found = named_tensors(search.cut()), named_tensors(again.cut())
+    expected, found = named_tensors(search.pruned_model()), named_tensors(again.pruned_model())
     for name, variable in expected.items():
         np.testing.assert_array_equal(found[name], variable)
 
 
 def outcome(directory):
-    """Every proposal without its time."""
+    """Returns every proposal without its time."""
     lines = [json.loads(line) for line in (directory / "proposals.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
 
 def test_an_interrupt_ends_it_after_the_proposal(whole, tmp_path, monkeypatch):
     search, _ = whole
-    stopped = make_search(tmp_path)
+    stopped = make_small_search(tmp_path)
     monkeypatch.setattr("mdepth_jax.training.hosts.any_host", lambda flag: True)
     assert not stopped.run()
     assert outcome(tmp_path) == outcome(search.workdir)[:2]

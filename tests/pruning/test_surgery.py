@@ -7,7 +7,12 @@ import optax
 import pytest
 from flax import nnx
 
-from mdepth_jax.models import build_model, load_weights, save_weights
+from mdepth_jax.models import DepthNet, build_model, load_weights, save_weights
+from mdepth_jax.models.decoders import FBNetDecoder
+from mdepth_jax.models.encoders import shufflenet_v2
+from mdepth_jax.models.encoders.inverted_residuals import Stage, Table
+from mdepth_jax.models.encoders.mobilenet_v3 import MobileNetV3Large
+from mdepth_jax.models.encoders.shufflenet_v2 import ShuffleNetV2
 from mdepth_jax.models.header import Header
 from mdepth_jax.models.layers import Conv, ConvNorm, DepthwiseConv
 from mdepth_jax.models.weights import named_tensors
@@ -86,7 +91,9 @@ def test_golden(number, golden, x64):
     kept = surgery.keep_all(structure)
 
     def resource_of(width):
-        shapes = surgery.shapes_of(structure, [*kept[:index], np.arange(group.channels) < width, *kept[index + 1 :]])
+        shapes = surgery.pruned_shapes(
+            structure, [*kept[:index], np.arange(group.channels) < width, *kept[index + 1 :]]
+        )
         weights = sum(np.prod(shapes[conv.kernel]) for conv in structure.convolutions)
         return float((count_macs(structure, shapes), weights)[int(case["rtype"])])
 
@@ -96,10 +103,10 @@ def test_golden(number, golden, x64):
         case["num_out_after"][[place for place, *_ in GOLDEN_LAYERS].index(place)],
         case["resource_after"],
     )
-    kept[index] = surgery.strongest(group, tensors, kept[index], chosen[0])
+    kept[index] = surgery.keep_most_important(group, tensors, kept[index], chosen[0])
     np.testing.assert_array_equal(np.flatnonzero(kept[index]), case[f"kept_{place}_weight"])
 
-    smaller = surgery.cut(model, structure, kept)
+    smaller = surgery.remove_channels(model, structure, kept)
     for name, variable in smaller.named():
         np.testing.assert_array_equal(variable[...], hwio(case[f"s_{name}"]))
     x = jnp.asarray(case["x"].transpose(0, 2, 3, 1))
@@ -111,32 +118,53 @@ def test_golden(number, golden, x64):
 def masked(model, structure, kept):
     model = nnx.clone(model)
     tensors = named_tensors(model)
-    for name, stays in surgery.masks(structure, kept).items():
+    for name, mask in surgery.variable_masks(structure, kept).items():
         if isinstance(tensors[name], nnx.Param):
-            tensors[name].set_value(tensors[name][...] * stays.astype(tensors[name].dtype))
+            tensors[name].set_value(tensors[name][...] * mask.astype(tensors[name].dtype))
     return model
 
 
-NETWORKS = {
-    "mobilenet_v2": {"width": 0.25},
-    "mobilenet_v3_large": {"width": 0.25},  # squeeze-excite
-    "shufflenet_v2": {"width": 0.5},  # channel split
-}
+class ResidualEncoder(MobileNetV3Large):
+    """All kinds of residual blocks, few of each."""
+
+    table = Table(
+        stem=8,
+        stages=(
+            Stage(1, 8, 1, 1),
+            Stage(2, 16, 2, 2),
+            Stage(2, 24, 1, 2, 5, squeeze=0.25),
+            Stage(2, 32, 2, 2, (3, 5), activation=nnx.hard_swish, squeeze=0.25),
+            Stage(2, 40, 1, 2, block="fused", activation=nnx.silu),
+        ),
+        head=64,
+        activation=nnx.hard_swish,
+    )
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
-def network(request):
-    """A configuration, its network, and a part of every group's channels."""
-    config = overlay(model={"encoder": request.param, "heads": 0, **NETWORKS[request.param]}).model
-    model = build_model(config, rngs=nnx.Rngs(0))
+def build_residual():
+    rngs = nnx.Rngs(0)
+    encoder = ResidualEncoder(rngs=rngs)
+    return DepthNet(encoder, FBNetDecoder(encoder.widths, rngs=rngs))
+
+
+def build_shuffled():
+    rngs = nnx.Rngs(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shufflenet_v2, "DEPTHS", (2, 1, 2))
+        encoder = ShuffleNetV2(0.5, rngs=rngs)
+    return DepthNet(encoder, FBNetDecoder(encoder.widths, rngs=rngs))
+
+
+def prepare(model, size=64):
+    """Gives a network arbitrary statistics and offsets; returns it with its structure and a part of every group."""
     model.set_attributes(implementation="lax")
     rng = np.random.default_rng(0)
     for name, variable in named_tensors(model).items():
-        if "norm" in name:  # any statistics, and offsets that are not zero
+        if "norm" in name:
             variable[...] = jnp.asarray(rng.uniform(0.5, 1.5, variable.shape), variable.dtype)
-    structure = find_structure(model, 64, 64)
+    structure = find_structure(model, size, size)
     kept = [rng.permutation(group.channels) < max(2, group.channels // 2) for group in structure.groups]
-    return config, model, structure, kept
+    return model, structure, kept
 
 
 @partial(jax.jit, static_argnums=0)
@@ -157,37 +185,37 @@ def before_and_after_a_step(graph, params, batch_stats, image, target):
     return before, model(image).depth, params
 
 
-def test_masked_and_cut_agree_before_and_after_a_step(network):
-    _, model, structure, kept = network
+@pytest.mark.parametrize("build", [build_residual, build_shuffled])
+def test_masked_and_narrower_networks_agree_before_and_after_a_step(build):
+    model, structure, kept = prepare(build())
     rng = np.random.default_rng(1)
     image = jnp.asarray(rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8))
     target = jnp.asarray(rng.normal(size=(4, 64, 64, 1)), jnp.float32)
     results = [
         before_and_after_a_step(*nnx.split(one, nnx.Param, nnx.BatchStat), image, target)
-        for one in (masked(model, structure, kept), surgery.cut(model, structure, kept))
+        for one in (masked(model, structure, kept), surgery.remove_channels(model, structure, kept))
     ]
-    (before, after, params), (cut_before, cut_after, _) = results
+    (before, after, params), (narrow_before, narrow_after, _) = results
     scale = np.abs(before).max()
-    np.testing.assert_allclose(before / scale, cut_before / scale, atol=1e-5)
+    np.testing.assert_allclose(before / scale, narrow_before / scale, atol=1e-5)
     scale = np.abs(after).max()
-    np.testing.assert_allclose(after / scale, cut_after / scale, atol=1e-5)
-    start, stays = named_tensors(model), surgery.masks(structure, kept)
+    np.testing.assert_allclose(after / scale, narrow_after / scale, atol=1e-5)
+    start, masks = named_tensors(model), surgery.variable_masks(structure, kept)
     moved = total = 0
     for path, value in params.flat_state():
         name, value = ".".join(map(str, path)), np.asarray(value[...])
-        assert not value[~stays[name]].any()
-        moved += (value != np.asarray(start[name][...]))[stays[name]].sum()
-        total += stays[name].sum()
+        assert not value[~masks[name]].any()
+        moved += (value != np.asarray(start[name][...]))[masks[name]].sum()
+        total += masks[name].sum()
     assert moved > 0.5 * total
 
 
-@pytest.mark.parametrize("network", ["mobilenet_v3_large"], indirect=True)
-def test_a_cut_network_is_an_ordinary_model(network, tmp_path):
-    """Its widths go with its file."""
-    config, model, structure, kept = network
-    smaller = surgery.cut(model, structure, kept)
+def test_a_narrower_network_is_an_ordinary_model(tmp_path):
+    """Its widths are stored with its file."""
+    config = overlay(model={"encoder": "mobilenet_v3_large", "width": 0.25, "heads": 0}).model
+    model, structure, kept = prepare(build_model(config, rngs=nnx.Rngs(0)))
+    smaller = surgery.remove_channels(model, structure, kept)
     assert read_widths(smaller) != read_widths(model)
-    config = config.copy_and_resolve_references()
     config.widths = describe(smaller)
     path = tmp_path / "model.safetensors"
     save_weights(path, smaller, config, Header())
@@ -199,12 +227,12 @@ def test_a_cut_network_is_an_ordinary_model(network, tmp_path):
         np.testing.assert_array_equal(named_tensors(loaded)[name], variable)
 
 
-def test_the_strongest_of_those_that_are_kept(x64):
+def test_the_most_important_of_those_that_are_kept(x64):
     structure = find_structure(GoldenNet((16, 32, 24, 16)), 32, 48)
     group = structure.groups[0]
     kernel = np.zeros((3, 3, 3, 16))
     kernel[0, 0, 0] = [0, 9, 1, 9, 8, 9, 9, 9, 1, 1, 1, 1, 1, 1, 1, 1]
     kept = np.ones(16, bool)
     kept[1] = False
-    chosen = surgery.strongest(group, {group.filters[0]: kernel}, kept, 6)
-    np.testing.assert_array_equal(np.flatnonzero(chosen), [2, 3, 4, 5, 6, 7])  # of equals the first
+    chosen = surgery.keep_most_important(group, {group.filters[0]: kernel}, kept, 6)
+    np.testing.assert_array_equal(np.flatnonzero(chosen), [2, 3, 4, 5, 6, 7])  # among equals the first

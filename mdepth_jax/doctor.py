@@ -172,7 +172,7 @@ def check_training_step() -> str:
     config = overlay(model=small, loss={"terms": "ranking"})
     model = build_model(config.model, rngs=nnx.Rngs(0))
     model.set_attributes(implementation="lax")
-    step = step_timing.training_step(model, config, step_timing.random_batch(2 * jax.device_count(), 32, 32))
+    step = step_timing.build_step(model, config, step_timing.random_batch(2 * jax.device_count(), 32, 32))
     start = time.perf_counter()
     step()
     compiled = time.perf_counter()

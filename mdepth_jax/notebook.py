@@ -1,4 +1,4 @@
-"""Runs the command lines in a notebook, whose own process leaves the accelerator to them."""
+"""Running of command lines in a notebook, whose own process leaves the accelerator to them."""
 
 import shlex
 import subprocess
@@ -10,18 +10,18 @@ from mdepth_jax.errors import UserError
 
 
 def run(module: str, *arguments: object) -> None:
-    """Runs `python -m MODULE ARGUMENTS...` and prints what it prints, as it comes.
+    """Runs `python -m MODULE ARGUMENTS...` and prints its output line by line.
 
-    Jupyter interrupts the kernel and its commands alike. A command that then saves its work, as training does, gets the
-    time to; a second interrupt does not wait.
+    Jupyter interrupts the kernel and its commands alike. A command that then saves its work, as training does, has time
+    to; a second interrupt does not wait.
 
     Args:
-        module: `mdepth_jax.train`, say.
-        *arguments: Of the command line; each is turned into text.
+        module: Module to run, such as `mdepth_jax.train`.
+        *arguments: Arguments of the command line, each converted to text.
 
     Raises:
-        UserError: The command has failed; the message is the last line that it printed.
-        KeyboardInterrupt: It was interrupted.
+        UserError: If the command fails; the message is the last line of its output.
+        KeyboardInterrupt: If it is interrupted.
     """
     command = ["-m", module, *map(str, arguments)]
     print("+", shlex.join(["python", *command]), flush=True)
@@ -29,7 +29,7 @@ def run(module: str, *arguments: object) -> None:
         [sys.executable, "-u", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
-        # Interrupts come to the main thread alone, so that this one loses no line to them.
+        # Interrupts reach the main thread alone, so that the reader loses no line.
         with ThreadPoolExecutor(1) as reader:
             last = reader.submit(_show, process.stdout)
             last.exception()
@@ -38,7 +38,7 @@ def run(module: str, *arguments: object) -> None:
 
 
 def _show(lines: Iterable[str]) -> str:
-    """Prints lines, and gives the last one that is not blank."""
+    """Prints lines and returns the last one that is not blank."""
     last = ""
     for line in lines:
         print(line, end="", flush=True)

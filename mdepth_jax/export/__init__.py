@@ -1,1 +1,1 @@
-"""From a run to a verified `.tflite` file with its model card."""
+"""Export of a run to a verified `.tflite` file with its model card."""

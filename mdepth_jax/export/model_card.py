@@ -1,18 +1,18 @@
-"""The model card of an exported file: all that its user has to know, in Markdown."""
+"""Model card of an exported file: everything that its user has to know, in Markdown."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
 import tabulate
 from ml_collections import ConfigDict
 
 from mdepth_jax import licenses
-from mdepth_jax.export import verification
-from mdepth_jax.export.metadata import list_licenses
-from mdepth_jax.export.verification import Proof
+from mdepth_jax.export.metadata import Metadata, list_licenses
+from mdepth_jax.export.verification import Verification, describe_limits
 from mdepth_jax.metrics import whdr_interval
 from mdepth_jax.models import Header
 from mdepth_jax.tflite.quantization import FLOAT16_MAX
+from mdepth_jax.tflite.timing import FileTiming
 from mdepth_jax.training.provenance import has_unit
 
 UNKNOWN = "unknown"
@@ -20,67 +20,59 @@ PAPER = "*Real-time Monocular Depth Estimation with Sparse Supervision on Mobile
 Rows = Iterable[tuple[str, object]]
 
 
-class Timing(NamedTuple):
-    """How fast a file is.
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """Contents of the card of a file. Whatever the run did not record is called unknown.
 
     Attributes:
-        row: Of `timing.benchmark_files`.
-        setting: Of `timing.describe_setting`.
-    """
-
-    row: Mapping[str, Any]
-    setting: str
-
-
-def card(
-    file: str,
-    metadata: Mapping[str, Any],
-    config: ConfigDict,
-    header: Header,
-    network: str,
-    proof: Proof,
-    timing: Timing,
-) -> str:
-    """Writes the card of a file. What its run has not written down is called unknown.
-
-    Args:
-        file: The file's name, `m.tflite`.
-        metadata: Of the file, see `export.describe`.
-        config: Of the run, with the size of the images in training.
+        metadata: Metadata of the file.
+        config: Configuration of the run, with the size of the images in training.
         header: Header of the weights.
         network: Size and cost of the network, in words.
-        proof: Of the file.
-        timing: Of the file.
+        verification: Agreement of the file with its network.
+        timing: Name, times and operators of the file.
+        setting: Where and how often the file was timed, in words.
     """
-    sections = {
-        "Input and output": _table(_interface(metadata, timing.row)),
-        "Check it in your app": _golden(file, timing.row),
-        "Training": f"{_table(_training(config, header))}\n\n{_commands(header)}",
-        "Accuracy": _accuracy(metadata["scores"], config, proof),
-        "This file": _table(_file(metadata, proof, timing)),
-        "Licenses": licenses.format_table(list_licenses(header)),
-        "Limits": _limits(metadata, config, proof, timing.row),
-    }
-    head = (
-        f"# {file}\n\nDepth from one photograph: {metadata['name']}, {network}. Trained and exported by mdepth_jax "
-        f"{metadata['version']}, a reimplementation in JAX of {PAPER}.\n"
-    )
-    return "\n".join([head, *(f"## {title}\n\n{text}\n" for title, text in sections.items())])
+
+    metadata: Metadata
+    config: ConfigDict
+    header: Header
+    network: str
+    verification: Verification
+    timing: FileTiming
+    setting: str
+
+    def to_markdown(self) -> str:
+        """Formats the card."""
+        sections = {
+            "Input and output": _table(_interface(self)),
+            "Check it in your app": _golden(self.timing),
+            "Training": f"{_table(_training(self.config, self.header))}\n\n{_commands(self.header)}",
+            "Accuracy": _accuracy(self),
+            "This file": _table(_file(self)),
+            "Licenses": licenses.format_table(list_licenses(self.header)),
+            "Limits": _limits(self),
+        }
+        head = (
+            f"# {self.timing.model}\n\nDepth from one photograph: {self.metadata.name}, {self.network}. Trained and "
+            f"exported by mdepth_jax {self.metadata.version}, a reimplementation in JAX of {PAPER}.\n"
+        )
+        return "\n".join([head, *(f"## {title}\n\n{text}\n" for title, text in sections.items())])
 
 
-def _interface(metadata: Mapping[str, Any], row: Mapping[str, Any]) -> Rows:
+def _interface(card: ModelCard) -> Rows:
     return [
-        ("input `image`", f"{row['input']}; {metadata['input']}"),
-        ("output `depth`", metadata["output"]),
+        ("input `image`", f"{card.timing.input}; {card.metadata.input}"),
+        ("output `depth`", card.metadata.output),
         ("sign", "a larger value is farther away; this is not disparity"),
     ]
 
 
-def _golden(file: str, row: Mapping[str, Any]) -> str:
-    integers = "" if "float32" in row["input"] else " The integers that come out have a scale and a zero in the file."
-    stem = file.removesuffix(".tflite")
+def _golden(timing: FileTiming) -> str:
+    integers = "" if "float32" in timing.input else " An integer output has its scale and zero point in the file."
+    stem = timing.model.removesuffix(".tflite")
     return (
-        f"Feed `{stem}.golden.png` as it is. What comes out must equal `{stem}.golden.f32` (little-endian float32, row "
+        f"Feed `{stem}.golden.png` as it is. The output must equal `{stem}.golden.f32` (little-endian float32, row "
         "after row) but for a small part of its range. A large difference means that the app scales, turns or orders "
         "the image otherwise." + integers
     )
@@ -98,9 +90,9 @@ def _training(config: ConfigDict, header: Header) -> Rows:
     yield "their weights", "not rebalanced" if order == "off" else f"rebalanced {order}, strength {strength:g}"
     yield "teacher", " and ".join([*depths, teacher.run] if teacher.run else depths) or "none"
     yield "images", f"{data.height}x{data.width} (HxW), batches of {data.batch_size}"
-    yield "optimiser", f"{optim.optimizer}, learning rate {optim.learning_rate:g}, {optim.schedule}"
+    yield "optimizer", f"{optim.optimizer}, learning rate {optim.learning_rate:g}, {optim.schedule}"
     yield "length", UNKNOWN if header.step is None else f"{config.train.epochs} epochs; step {header.step} is the best"
-    yield "began with", _beginning(config, header)
+    yield "initial weights", _initial_weights(config, header)
     yield "seed", config.seed
 
 
@@ -109,88 +101,89 @@ def _commands(header: Header) -> str:
     return "\n".join(["Commands, the last one made these weights:\n", *(f"    {command}" for command in commands)])
 
 
-def _beginning(config: ConfigDict, header: Header) -> str:
+def _initial_weights(config: ConfigDict, header: Header) -> str:
     if header.earlier:
-        return "the weights of the run before"
+        return "those of the run before"
     if config.model.start or config.model.widths:
         return config.model.start or UNKNOWN
-    return config.model.pretrained or "random weights"
+    return config.model.pretrained or "random"
 
 
-def _accuracy(scores: Mapping[str, Any], config: ConfigDict, proof: Proof) -> str:
-    data = config.data
+def _accuracy(card: ModelCard) -> str:
+    data, scores, verification = card.config.data, card.metadata.scores, card.verification
     held_out = f"{data.eval_count} rendered scenes" if data.source == "scenes" else f"{data.root}, split {data.eval}"
     rows = []
     if "whdr" in scores:
-        rows.append(("network", "WHDR", *_whdr(scores["whdr"], scores.get("pairs", 0)), held_out))
+        rows.append(("network", "WHDR", *_whdr(scores["whdr"], int(scores.get("pairs", 0))), held_out))
     for name, title in (("rmse", "RMSE"), ("delta1", "delta1"), ("si_rmse", "SI-RMSE")):
         if name in scores:
             maps = f"{scores.get('depth_maps') or UNKNOWN} maps"
             rows.append(("network", title, f"{scores[name]:.4f}", "not computed", maps, held_out))
-    if proof.pairs:
-        for name, whdr in (("network", proof.network_whdr), ("this file", proof.file_whdr)):
-            rows.append((name, "WHDR", *_whdr(whdr, proof.pairs), "the pairs given to the conversion"))
+    if verification.pairs:
+        for name, whdr in (("network", verification.network_whdr), ("this file", verification.file_whdr)):
+            rows.append((name, "WHDR", *_whdr(whdr, verification.pairs), "the pairs given to the conversion"))
     if not rows:
-        return "Unknown: the weights tell no score, and the conversion was given no pairs."
+        return "Unknown: the weights hold no score, and the conversion was given no pairs."
     table = tabulate.tabulate(
         rows, headers=("of", "metric", "value", "95 %", "n", "held-out set"), tablefmt="github", disable_numparse=True
     )
     return (
-        f"{table}\n\nWHDR is the share of pairs of points that are ordered wrongly. Its interval is about the choice "
-        "of pairs; what another seed would give is not in it. The scores of the run are those of its best evaluation: "
-        "the same set chose the weights."
+        f"{table}\n\nWHDR is the share of pairs of points that are ordered wrongly. Its interval covers the choice of "
+        "pairs, not the variation between seeds. The scores of the run are those of its best evaluation: the same set "
+        "chose the weights."
     )
 
 
 def _whdr(rate: float, pairs: int) -> tuple[str, str, str]:
-    """Value, interval and number of pairs."""
+    """Formats value, interval and number of pairs."""
     if not pairs:
         return f"{rate:.4f}", UNKNOWN, UNKNOWN
     return f"{rate:.4f}", f"+- {whdr_interval(rate, pairs):.4f}", f"{pairs} pairs"
 
 
-def _file(metadata: Mapping[str, Any], proof: Proof, timing: Timing) -> Rows:
-    row, agreement = timing.row, proof.agreement
-    yield "size", f"{row['file_mb']:.2f} MB"
-    yield "quantisation", metadata["quantization"]
-    yield "largest error", f"{agreement.error:.1e} of the range of the network's depth"
-    yield "rank correlation", f"{agreement.spearman:.5f} with the network's depth"
-    yield "compared on", f"{proof.images} images ({proof.origin})"
-    yield "gate, passed", verification.describe_gate(metadata["quantization"])
-    yield "largest value inside", f"{proof.extreme:.3g}; GPUs that compute in float16 hold {FLOAT16_MAX:g}"
-    yield "latency", f"{row['p50_ms']:.1f} ms (median; p90 {row['p90_ms']:.1f}, least {row['min_ms']:.1f})"
-    yield "measured on", f"{timing.setting}, {row['threads']} thread, XNNPACK, in the midst of the conversion"
-    yield "operators", _counts(row["ops"])
-    yield "not delegated", _counts(row["not_delegated"])
-    yield "parts under XNNPACK", row["partitions"]
-    yield "SHA-256 of the weights", metadata["weights_sha256"]
+def _file(card: ModelCard) -> Rows:
+    timing, verification = card.timing, card.verification
+    yield "size", f"{timing.file_mb:.2f} MB"
+    yield "quantization", card.metadata.quantization
+    yield "largest error", f"{verification.agreement.error:.1e} of the range of the network's depth"
+    yield "rank correlation", f"{verification.agreement.spearman:.5f} with the network's depth"
+    yield "compared on", f"{verification.images} images ({verification.origin})"
+    yield "limits, kept", describe_limits(card.metadata.quantization)
+    yield "largest activation", f"{verification.max_activation:.3g}; GPUs that compute in float16 hold {FLOAT16_MAX:g}"
+    yield "latency", f"{timing.p50_ms:.1f} ms (median; p90 {timing.p90_ms:.1f}, least {timing.min_ms:.1f})"
+    yield "measured on", f"{card.setting}, {timing.threads} thread, XNNPACK, right after the conversion"
+    yield "operators", _counts(timing.graph.ops)
+    yield "not delegated", _counts(timing.graph.not_delegated)
+    yield "partitions under XNNPACK", timing.graph.partitions
+    yield "SHA-256 of the weights", card.metadata.weights_sha256
 
 
 def _counts(ops: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in ops.items()) or "none"
 
 
-def _limits(metadata: Mapping[str, Any], config: ConfigDict, proof: Proof, row: Mapping[str, Any]) -> str:
-    trained, size = f"{config.data.height}x{config.data.width}", "x".join(row["input"].split("x")[1:3])
-    scenes = "rendered scenes, which are no photographs" if config.data.source == "scenes" else "the data named above"
+def _limits(card: ModelCard) -> str:
+    data = card.config.data
+    trained, size = f"{data.height}x{data.width}", "x".join(card.timing.input.split("x")[1:3])
+    scenes = "rendered scenes, which are no photographs" if data.source == "scenes" else "the data named above"
     meaning = (
         "Its unit is that of the depth maps of its training; with another lens it is off by an unknown factor."
-        if has_unit(config)
+        if has_unit(card.config)
         else "Relative depth keeps the order of things, not their proportions: planes come out bent, angles and sizes "
-        "cannot be read off, and no single factor turns it into metres."
+        "cannot be read off, and no single factor turns it into meters."
     )
     limits = [
         meaning,
         f"Trained on {scenes}: other scenes, cameras and light, mirrors and glass have not been measured.",
         f"It sees {size} pixels (HxW): what is thinner than one of them is lost."
         + ("" if size == trained else f" It was trained at {trained}, where its accuracy was measured."),
-        "Every image is judged by itself; depth of neighbouring frames of a video may differ in range.",
+        "Every image is judged by itself; depth of neighboring frames of a video may differ in range.",
         "Not fit to decide over anybody's safety.",
     ]
-    if proof.extreme > FLOAT16_MAX:
-        limits.append("Values inside overflow in float16: not for GPUs that compute in it.")
-    if metadata["quantization"] in ("int8", "dynamic"):
-        limits.append("Quantised: small differences of depth are steps, and the gate holds the order of depths alone.")
+    if card.verification.max_activation > FLOAT16_MAX:
+        limits.append("Activations overflow in float16: not for GPUs that compute in it.")
+    if card.metadata.quantization in ("int8", "dynamic"):
+        limits.append("Quantized: small differences of depth are steps, and only the order of depths was verified.")
     return "\n".join(f"- {limit}" for limit in limits)
 
 

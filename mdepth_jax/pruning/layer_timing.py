@@ -1,11 +1,12 @@
-"""Single layers as `.tflite` files, as the exported network has them, and the table of their times.
+"""Times of single layers as `.tflite` files, in the form that they have in an exported network.
 
-The converter takes a fraction of a second for a layer; a file that is put together here takes milliseconds.
+TFLite's converter takes a fraction of a second for a layer; building its flatbuffer here takes milliseconds.
 """
 
 import pathlib
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,91 +20,125 @@ from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.latency import Layer
 from mdepth_jax.pruning.netadapt import DIVISOR
 from mdepth_jax.tflite.conversion import check_size, convert
-from mdepth_jax.tflite.flatbuffer import Writer
+from mdepth_jax.tflite.flatbuffer import ModelBuilder
 from mdepth_jax.tflite.folded_layers import split_rows
 
-# Measured in turn. A batch is drawn at random, so that a busy moment does not fall on one kind of layer.
+# Number of layers that are timed in turn, drawn at random so that a busy moment does not fall on one kind of layer.
 BATCH = 64
 
 TimeFiles = Callable[[Sequence[pathlib.Path]], Sequence[float]]
+"""Function from paths of `.tflite` files to their times in milliseconds."""
+
+
+@dataclass(frozen=True)
+class NetworkTiming:
+    """Time of a network, and the sum of the times of its layers.
+
+    The ratio of the two shows how far sums can be trusted: layers that the export merges make it larger; operators that
+    are no convolutions, and activations that one layer after another evicts from the caches, make it smaller.
+
+    Attributes:
+        table: Path of the latency table.
+        rows: Number of layers in the table.
+        image: Size of the image, such as "224x448".
+        layers: Number of layers of the network.
+        sum_ms: Sum of their times.
+        whole_ms: Time of the whole network.
+    """
+
+    table: str
+    rows: int
+    image: str
+    layers: int
+    sum_ms: float
+    whole_ms: float
+
+    def to_row(self) -> dict[str, Any]:
+        """Returns the row of a table, with `ratio`, the sum over the time of the whole network."""
+        return asdict(self) | {"ratio": self.sum_ms / self.whole_ms}
 
 
 def build_layer(layer: Layer, kernel: np.ndarray | None = None) -> bytes:
-    """Gives the content of a file with one layer, a linear one with a bias of zeros.
+    """Builds a `.tflite` file with one linear layer whose bias is zero.
 
-    What stays out is what stands beside a layer in the network: sums, concatenations, poolings, activations that are
-    operations of their own, and the padding before a strided layer that is not padded as TensorFlow does.
+    It leaves out what surrounds a layer in the network: sums, concatenations, poolings, activations that are operators
+    of their own, and the padding before a strided layer that does not have TensorFlow's padding.
 
     Args:
-        layer: What to build.
-        kernel: `[height, width, in, out]`, as in `folded_layers.Affine`; noise if not given.
+        layer: Layer to build.
+        kernel: Kernel, `[height, width, in, out]`, where `in` is 1 if depthwise; noise by default.
+
+    Returns:
+        The content of the file.
     """
-    writer = Writer()
+    builder = ModelBuilder()
     if kernel is None:
         inputs = layer.in_channels if layer.operation == "conv" else 1
         kernel = np.random.default_rng(0).normal(size=(layer.kernel, layer.kernel, inputs, layer.out_channels))
     if layer.operation == "upsampled_depthwise":
-        x = writer.tensor((1, layer.height // 2, layer.width // 2, layer.in_channels))
-        output = _upsample(writer, x, kernel, layer)
+        x = builder.add_tensor((1, layer.height // 2, layer.width // 2, layer.in_channels))
+        output = _upsample(builder, x, kernel, layer)
     else:
-        x = writer.tensor((1, layer.height * layer.stride, layer.width * layer.stride, layer.in_channels))
-        output = _convolve(writer, x, kernel, layer)
-    return writer.content([x], [output])
+        x = builder.add_tensor((1, layer.height * layer.stride, layer.width * layer.stride, layer.in_channels))
+        output = _convolve(builder, x, kernel, layer)
+    return builder.build([x], [output])
 
 
-def measure_network(
+def time_network(
     model: DepthNet, height: int, width: int, path: pathlib.Path, measured_on: str, time_files: TimeFiles
-) -> dict[str, Any]:
-    """Measures all layers that pruning a network can lead to, and the whole network as it is exported.
+) -> NetworkTiming:
+    """Times all layers that pruning a network can lead to, and the whole network as it is exported.
 
     Args:
-        model: The network.
-        height: Of the image; what is no multiple of 32 is padded, as the network does.
-        width: Of the image.
-        path: As in `fill_table`.
-        measured_on: As in `fill_table`.
-        time_files: As in `fill_table`.
-
-    Returns:
-        The row of a table: `ratio` is the sum of the network's layers over the time of the whole. It tells how far sums
-        can be believed: layers that the export merges make it larger; operations that are no convolutions, and arrays
-        that one layer after another drives out of the caches, smaller.
+        model: Network.
+        height: Height of the image, rounded up to a multiple of 32 as the network pads it.
+        width: Width of the image, rounded up to a multiple of 32.
+        path: Path of the latency table, as in `fill_table`.
+        measured_on: Device and setting.
+        time_files: Function that times files.
 
     Raises:
-        UserError: The size is not positive, or as `fill_table`.
+        UserError: If the size is not positive, or as `fill_table`.
     """
     height, width = (-(-side // STRIDE) * STRIDE for side in (height, width))
     check_size(height, width)
     structure = find_structure(model, height, width)
-    rows = fill_table(path, latency.choose_layers(structure, DIVISOR), measured_on, time_files)
+    wanted = latency.choose_layers(structure, DIVISOR)
+    table = fill_table(path, wanted, measured_on, time_files)
     with tempfile.TemporaryDirectory() as folder:
         whole = pathlib.Path(folder, "whole.tflite")
         whole.write_bytes(convert(model, height, width))
         (whole_ms,) = time_files([whole])
-    times = [rows[layer] for layer in latency.list_layers(structure, structure.shapes)]
-    return {"table": str(path), "rows": len(rows), "image": f"{height}x{width}", "layers": len(times),
-            "sum_ms": sum(times), "whole_ms": whole_ms, "ratio": sum(times) / whole_ms}  # fmt: skip
+    times = [table[layer] for layer in latency.list_layers(structure, structure.shapes)]
+    return NetworkTiming(
+        table=str(path),
+        rows=len(table),
+        image=f"{height}x{width}",
+        layers=len(times),
+        sum_ms=sum(times),
+        whole_ms=whole_ms,
+    )
 
 
 def fill_table(
     path: pathlib.Path, wanted: Sequence[Layer], measured_on: str, time_files: TimeFiles
 ) -> dict[Layer, float]:
-    """Measures the layers that a table lacks; every batch is written at once, so that an interrupt loses little.
+    """Times the layers that a table lacks; every batch is written at once, so that an interrupt loses little.
 
     Args:
-        path: The table, CSV; made if there is none.
-        wanted: Layers.
-        measured_on: Device and setting, told in the table.
-        time_files: Gives the milliseconds of `.tflite` files.
+        path: Path of the table, CSV, which is created if it is missing.
+        wanted: Layers that the table shall hold.
+        measured_on: Device and setting, a column of the table.
+        time_files: Function that times files.
 
     Returns:
-        The whole table.
+        The milliseconds of all layers in the table.
 
     Raises:
-        UserError: The table is none, was measured elsewhere or cannot be written, or as `time_files`.
+        UserError: If the file is not a latency table, was measured elsewhere or cannot be written, or as `time_files`.
     """
     table = latency.read_table(path, measured_on) if path.is_file() else {}
-    latency.write_table(path, table, measured_on)  # a place that cannot be written is found out here
+    latency.write_table(path, table, measured_on)  # a path that cannot be written is found out before the work
     missing = [layer for layer in wanted if layer not in table]
     order = np.random.default_rng(0).permutation(len(missing))
     with (
@@ -121,17 +156,17 @@ def fill_table(
     return table
 
 
-def _upsample(writer: Writer, x: int, kernel: np.ndarray, layer: Layer) -> int:
-    """As `folded_layers.UpsamplingConv`."""
+def _upsample(builder: ModelBuilder, x: int, kernel: np.ndarray, layer: Layer) -> int:
+    """Adds the operators of `folded_layers.UpsamplingConv`."""
     width, channels = layer.width, layer.out_channels
-    twice = _concatenate(writer, [x, x], 3)
-    rows = [_convolve(writer, twice, part, layer) for part in split_rows(kernel)]
-    rows = [_reshape(writer, row, (1, layer.height // 2, width, channels)) for row in rows]
-    return _reshape(writer, _concatenate(writer, rows, 2), (1, layer.height, width, channels))
+    twice = _concatenate(builder, [x, x], 3)
+    rows = [_convolve(builder, twice, part, layer) for part in split_rows(kernel)]
+    rows = [_reshape(builder, row, (1, layer.height // 2, width, channels)) for row in rows]
+    return _reshape(builder, _concatenate(builder, rows, 2), (1, layer.height, width, channels))
 
 
-def _convolve(writer: Writer, x: int, kernel: np.ndarray, layer: Layer) -> int:
-    _, height, width, _ = writer.shape(x)
+def _convolve(builder: ModelBuilder, x: int, kernel: np.ndarray, layer: Layer) -> int:
+    _, height, width, _ = builder.shape(x)
     options: schema.Conv2DOptionsT | schema.DepthwiseConv2DOptionsT
     if layer.operation == "conv":
         name, axes, options = "CONV_2D", (3, 0, 1, 2), schema.Conv2DOptionsT()
@@ -139,16 +174,16 @@ def _convolve(writer: Writer, x: int, kernel: np.ndarray, layer: Layer) -> int:
         name, axes, options = "DEPTHWISE_CONV_2D", (2, 0, 1, 3), schema.DepthwiseConv2DOptionsT(depthMultiplier=1)
     options.padding, options.strideH, options.strideW = schema.Padding.SAME, layer.stride, layer.stride
     bias = np.zeros(kernel.shape[3], np.float32)
-    inputs = [x, writer.constant(kernel.transpose(axes).astype(np.float32)), writer.constant(bias)]
-    return writer.operator(name, inputs, (1, height // layer.stride, width // layer.stride, len(bias)), options)
+    inputs = [x, builder.add_constant(kernel.transpose(axes).astype(np.float32)), builder.add_constant(bias)]
+    return builder.add_operator(name, inputs, (1, height // layer.stride, width // layer.stride, len(bias)), options)
 
 
-def _concatenate(writer: Writer, parts: Sequence[int], axis: int) -> int:
-    shape = list(writer.shape(parts[0]))
+def _concatenate(builder: ModelBuilder, parts: Sequence[int], axis: int) -> int:
+    shape = list(builder.shape(parts[0]))
     shape[axis] *= len(parts)
-    return writer.operator("CONCATENATION", parts, shape, schema.ConcatenationOptionsT(axis=axis))
+    return builder.add_operator("CONCATENATION", parts, shape, schema.ConcatenationOptionsT(axis=axis))
 
 
-def _reshape(writer: Writer, x: int, shape: Sequence[int]) -> int:
-    sizes = writer.constant(np.array(shape, np.int32))
-    return writer.operator("RESHAPE", [x, sizes], shape, schema.ReshapeOptionsT(newShape=list(shape)))
+def _reshape(builder: ModelBuilder, x: int, shape: Sequence[int]) -> int:
+    sizes = builder.add_constant(np.array(shape, np.int32))
+    return builder.add_operator("RESHAPE", [x, sizes], shape, schema.ReshapeOptionsT(newShape=list(shape)))

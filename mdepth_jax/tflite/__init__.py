@@ -1,3 +1,3 @@
-"""From a trained network to a phone: conversion to TFLite, quantisation, proof of equality, timing."""
+"""The `.tflite` format: conversion of networks, quantization, inference, timing here and on a phone."""
 
 import mdepth_jax.tensorflow_cpu  # noqa: F401 (TensorFlow is quiet if this imports it first)

@@ -1,4 +1,4 @@
-"""The layers that an exported network is made of."""
+"""Layers of a folded network, see `folding`."""
 
 from typing import NamedTuple
 
@@ -13,12 +13,12 @@ from mdepth_jax.models.depthwise import Padding, pad_widths, phase_folds
 from mdepth_jax.models.layers import Activation, Conv, DepthwiseConv
 
 
-class Affine(NamedTuple):
-    """A convolution's arrays.
+class ConvWeights(NamedTuple):
+    """Weights of a convolution.
 
     Attributes:
-        kernel: `[height, width, in, out]`; `in` is 1 of a depthwise one.
-        bias: `[out]`.
+        kernel: Kernel, `[height, width, in, out]`; `in` is 1 if depthwise.
+        bias: Bias, `[out]`.
     """
 
     kernel: np.ndarray
@@ -29,32 +29,36 @@ class FoldedConv(nnx.Module):
     """Convolution, bias, activation.
 
     Args:
-        arrays: Kernel and bias.
-        source: The layer that it stands for, which gives stride and padding.
-        activation: `None` for a linear output.
-        name: Of the layer in the network; operations in the file are named after it.
+        weights: Kernel and bias.
+        original: Layer of the network with the same stride and padding.
+        activation: Activation; None for a linear output.
+        name: Name of the layer, after which its operators are named in the file.
     """
 
     def __init__(
-        self, arrays: Affine, source: "Conv | DepthwiseConv | FoldedConv", activation: Activation | None, name: str
+        self,
+        weights: ConvWeights,
+        original: "Conv | DepthwiseConv | FoldedConv",
+        activation: Activation | None,
+        name: str,
     ):
-        self.depthwise = isinstance(source, DepthwiseConv)
-        self.stride: int = source.stride
-        self.padding: Padding = source.padding
+        self.depthwise = isinstance(original, DepthwiseConv)
+        self.stride: int = original.stride
+        self.padding: Padding = original.padding
         self.param_dtype = jnp.float32
         self.activation, self.name = activation, name
-        self.set(arrays)
+        self.set_weights(weights)
 
     @property
-    def arrays(self) -> Affine:
-        """Kernel and bias."""
-        return Affine(np.asarray(self.kernel[...], np.float64), np.asarray(self.bias[...], np.float64))
+    def weights(self) -> ConvWeights:
+        """Kernel and bias in double precision."""
+        return ConvWeights(np.asarray(self.kernel[...], np.float64), np.asarray(self.bias[...], np.float64))
 
-    def set(self, arrays: Affine) -> None:
-        """Gives the layer another kernel and bias."""
-        self.kernel, self.bias = (nnx.Param(jnp.asarray(values, jnp.float32)) for values in arrays)
-        self.out_channels = len(arrays.bias)
-        self.in_channels = self.out_channels if self.depthwise else arrays.kernel.shape[2]
+    def set_weights(self, weights: ConvWeights) -> None:
+        """Replaces kernel and bias."""
+        self.kernel, self.bias = (nnx.Param(jnp.asarray(values, jnp.float32)) for values in weights)
+        self.out_channels = len(weights.bias)
+        self.in_channels = self.out_channels if self.depthwise else weights.kernel.shape[2]
 
     def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch out_height out_width out"]:
         """Applies the layer."""
@@ -72,60 +76,65 @@ class FoldedConv(nnx.Module):
             return y if self.activation is None else self.activation(y)
 
 
-class Activate(nnx.Module):
-    """What is left of a layer whose convolution has moved.
+class ActivationLayer(nnx.Module):
+    """Remainder of a layer whose convolution was folded into another one.
 
     Args:
-        activation: `None` if nothing is.
+        activation: Activation; None for the identity.
     """
 
     def __init__(self, activation: Activation | None = None):
         self.activation = activation
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
-        """Applies it."""
+        """Applies the activation."""
         return x if self.activation is None else self.activation(x)
 
 
 class UpsamplingConv(nnx.Module):
-    """Nearest x2 up-sampling, depthwise convolution, bias, activation, and a 1x1 convolution if `reader` is given one.
+    """Nearest x2 up-sampling, depthwise convolution, bias, activation, and an optional pointwise convolution.
 
-    A row of the result lies in memory as the channels of its even and odd columns do, and two rows as one of twice the
-    width: reshaping interleaves them. See `split_rows`.
+    Two convolutions of the small image compute the even and the odd rows of the result, and as channels of a pixel its
+    even and its odd column (see `split_rows`). In memory these channels are two pixels of a row, and an even and an odd
+    row side by side are two rows, so that reshaping interleaves them.
 
     Args:
-        arrays: Kernel and bias.
-        source: The layer that it stands for.
-        activation: `None` for a linear output.
-        name: See `FoldedConv`.
+        weights: Kernel and bias of the depthwise convolution.
+        original: Layer of the network that is replaced.
+        activation: Activation; None for a linear output.
+        name: Name of the layer, as in `FoldedConv`.
+
+    Attributes:
+        pointwise: 1x1 convolution that is applied before the rows are interleaved; the identity by default.
     """
 
-    def __init__(self, arrays: Affine, source: DepthwiseConv, activation: Activation | None, name: str):
-        bias = np.tile(arrays.bias, 2)
+    def __init__(self, weights: ConvWeights, original: DepthwiseConv, activation: Activation | None, name: str):
+        bias = np.tile(weights.bias, 2)
         self.rows = nnx.List(
-            FoldedConv(Affine(kernel, bias), source, activation, f"{name}/{row}")
-            for row, kernel in zip(("even", "odd"), split_rows(arrays.kernel), strict=True)
+            FoldedConv(ConvWeights(kernel, bias), original, activation, f"{name}/{row}")
+            for row, kernel in zip(("even", "odd"), split_rows(weights.kernel), strict=True)
         )
-        self.in_channels, self.out_channels, self.param_dtype = source.in_channels, source.out_channels, jnp.float32
-        self.reader: FoldedConv | Activate = Activate()
+        self.in_channels, self.out_channels = original.in_channels, original.out_channels
+        self.param_dtype = jnp.float32
+        self.pointwise: FoldedConv | ActivationLayer = ActivationLayer()
 
     def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch 2*height 2*width out"]:
         """Applies the layer."""
         batch, height, width, channels = x.shape
         twice = jnp.concatenate([x, x], axis=3)
-        rows = [self.reader(row(twice).reshape(batch, height, 2 * width, channels)) for row in self.rows]
+        rows = [self.pointwise(row(twice).reshape(batch, height, 2 * width, channels)) for row in self.rows]
         return jnp.concatenate(rows, axis=2).reshape(batch, 2 * height, 2 * width, -1)
 
 
 def split_rows(kernel: np.ndarray) -> list[np.ndarray]:
-    """Gives the depthwise kernels that equal nearest x2 up-sampling and then one of size 3 or 5.
+    """Computes the depthwise kernels, on the small image, of nearest x2 up-sampling and a depthwise convolution.
 
     Args:
-        kernel: `[size, size, 1, channels]`.
+        kernel: Kernel of size 3 or 5, `[size, size, 1, channels]`.
 
     Returns:
-        One for the even rows and one for the odd rows, each `[3, 3, 1, 2 * channels]`. Of the small image, with its
-        channels given twice, it gives the even columns and then the odd ones.
+        A kernel for the even rows and one for the odd rows, each `[3, 3, 1, 2 * channels]`. Applied to the small image
+        with its channels twice, each computes the even columns and then the odd ones.
     """
     folds = phase_folds(kernel.shape[0])
     return [
@@ -135,8 +144,8 @@ def split_rows(kernel: np.ndarray) -> list[np.ndarray]:
 
 
 def split_hard_swish(x: Array) -> Array:
-    """Hard swish by operations that XNNPACK runs in int8, which HARD_SWISH is not: an ADD with ReLU6 and two MULs.
+    """Computes hard swish with operators that XNNPACK runs in int8, which HARD_SWISH is not: ADD with ReLU6, two MULs.
 
-    The barrier hides them from the converter, which would make one of them.
+    The barrier keeps the converter from fusing them into HARD_SWISH.
     """
     return x * (lax.optimization_barrier(nnx.relu6(x + 3)) * (1 / 6))

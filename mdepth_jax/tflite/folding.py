@@ -1,9 +1,10 @@
-"""The network as a phone runs it: the same function of the image by fewer and cheaper operations.
+"""Folding of a network for inference: the same function of the image with fewer and cheaper operators.
 
-Batch normalisation moves into the convolutions, the scale of the image into the first of them. Nearest up-sampling and
-the depthwise convolution behind it become two convolutions of the small image. The 1x1 convolutions of the FBNet
-decoder read features and skip apart, the features before their rows are interleaved. In int8 hard swish becomes
-operations that delegates take. Everything is computed here once, in double precision, before any tracing.
+Batch normalization is folded into the convolutions, the scale of the image into the first of them. Nearest up-sampling
+and the depthwise convolution after it become two convolutions of the small image. The 1x1 convolutions of the FBNet
+decoder are split into one of the features, which is applied before their rows are interleaved, and one of the skip. For
+int8 hard swish is computed by operators that delegates run. All weights are computed once, in double precision, before
+any tracing.
 """
 
 from typing import Any
@@ -18,64 +19,71 @@ from mdepth_jax.models.blocks import BiasedHead
 from mdepth_jax.models.decoders import FBNetDecoder
 from mdepth_jax.models.depth_net import PREPROCESSING
 from mdepth_jax.models.layers import BatchNorm, Conv, ConvNorm, DepthwiseConv, MixedConv
-from mdepth_jax.tflite.folded_layers import Activate, Affine, FoldedConv, UpsamplingConv, split_hard_swish
+from mdepth_jax.tflite.folded_layers import ActivationLayer, ConvWeights, FoldedConv, UpsamplingConv, split_hard_swish
 
 
-def fold_batch_norm(conv: Affine, gain: np.ndarray, offset: np.ndarray) -> Affine:
-    """Gives the convolution that equals `gain * conv(x) + offset`, see `gain_and_offset`."""
-    return Affine(conv.kernel * gain, conv.bias * gain + offset)
+def fold_scale_and_shift(conv: ConvWeights, scale: np.ndarray, shift: np.ndarray) -> ConvWeights:
+    """Computes the weights of the convolution that equals `scale * conv(x) + shift`, `[channels]` each."""
+    return ConvWeights(conv.kernel * scale, conv.bias * scale + shift)
 
 
-def gain_and_offset(norm: BatchNorm) -> tuple[np.ndarray, np.ndarray]:
-    """Gives what batch normalisation multiplies by and adds, `[channels]` each, with its running statistics."""
-    scale, bias, mean, var = (np.asarray(v[...], np.float64) for v in (norm.scale, norm.bias, norm.mean, norm.var))
-    gain = scale / np.sqrt(var + norm.epsilon)
-    return gain, bias - mean * gain
+def scale_and_shift(norm: BatchNorm) -> tuple[np.ndarray, np.ndarray]:
+    """Computes the factor and the summand, `[channels]` each, of batch normalization with its running statistics."""
+    gamma, beta, mean, var = (np.asarray(v[...], np.float64) for v in (norm.scale, norm.bias, norm.mean, norm.var))
+    scale = gamma / np.sqrt(var + norm.epsilon)
+    return scale, beta - mean * scale
 
 
-def merge_pointwise(first: Affine, second: Affine) -> Affine:
-    """Gives the 1x1 convolution of `[x, skip]` that equals `second` of `[first(x), skip]`; the skip may be empty."""
+def merge_pointwise(first: ConvWeights, second: ConvWeights) -> ConvWeights:
+    """Computes the 1x1 convolution of `[x, skip]` that equals `second` of `[first(x), skip]`; the skip may be empty."""
     width = len(first.bias)
-    read, kept = second.kernel[:, :, :width], second.kernel[:, :, width:]
-    return Affine(np.concatenate([first.kernel @ read, kept], axis=2), second.bias + first.bias @ read[0, 0])
+    of_features, of_skip = second.kernel[:, :, :width], second.kernel[:, :, width:]
+    kernel = np.concatenate([first.kernel @ of_features, of_skip], axis=2)
+    return ConvWeights(kernel, second.bias + first.bias @ of_features[0, 0])
 
 
 class FoldedNet(nnx.Module):
-    """A depth network for inference alone; see the head of this file.
+    """A depth network for inference, folded as in the docstring of this module.
 
     Args:
-        model: Its heads and everything but the depth are left out. It stays as it is.
-        integers: Whether it will be quantised to int8, see `split_hard_swish`.
+        model: Network, which stays as it is; its intermediate heads are left out.
+        int8: Whether the file will be quantized to int8, see `split_hard_swish`.
 
     Attributes:
-        mean: Of RGB in 0 to 255, what is left of the scaling of the image.
+        mean: Mean of RGB in 0 to 255 that is subtracted from the image.
+        skips: Layers between the encoder's features and the decoder, one for each feature.
     """
 
-    def __init__(self, model: DepthNet, *, integers: bool = False):
+    def __init__(self, model: DepthNet, *, int8: bool = False):
         model = model.without_heads()
         mean, deviation, _ = PREPROCESSING[model.preprocessing]
         self.mean = mean
         self.encoder, self.decoder = model.encoder, model.decoder
         fold_layers(self)
         stem = self.encoder.stem
-        stem.set(Affine(stem.arrays.kernel / np.array(deviation)[:, np.newaxis], stem.arrays.bias))
-        passed: list[FoldedConv | Activate] = [Activate() for _ in self.encoder.widths]
+        stem.set_weights(ConvWeights(stem.weights.kernel / np.array(deviation)[:, np.newaxis], stem.weights.bias))
+        skips: list[FoldedConv | ActivationLayer] = [ActivationLayer() for _ in self.encoder.widths]
         if isinstance(self.decoder, FBNetDecoder):
-            passed = read_apart(self.decoder, self.encoder.widths[-1])
-        self.passed = nnx.List(passed)
-        if integers:
+            skips = split_skip_convolutions(self.decoder, self.encoder.widths[-1])
+        self.skips = nnx.List(skips)
+        if int8:
             for _, layer in nnx.iter_modules(self):
-                if isinstance(layer, FoldedConv | BiasedHead | Activate) and layer.activation is nnx.hard_swish:
+                if isinstance(layer, FoldedConv | BiasedHead | ActivationLayer) and layer.activation is nnx.hard_swish:
                     layer.activation = split_hard_swish
 
     def __call__(self, image: Float[Array, "batch height width 3"]) -> Float[Array, "batch height width 1"]:
-        """Predicts depth from RGB, 0 to 255; both sides are multiples of 32."""
+        """Predicts depth from RGB, 0 to 255; height and width are multiples of 32."""
         features = self.encoder(image - jnp.float32([[[self.mean]]]))
-        return self.decoder(tuple(layer(x) for layer, x in zip(self.passed, features, strict=True))).depth
+        return self.decoder(tuple(layer(x) for layer, x in zip(self.skips, features, strict=True))).depth
 
 
 def fold_layers(module: Any, path: str = "") -> None:
-    """Replaces every convolution below a module, in place, by a folded one with its batch normalisation, if any."""
+    """Replaces every convolution of a module, in place, by a folded one with its batch normalization, if any.
+
+    Args:
+        module: Module whose children are folded, recursively.
+        path: Path of the module in the network, from which the folded layers take their names.
+    """
     for key, child in list(nnx.iter_children(module)):
         name = f"{path}/{key}" if path else str(key)
         if not isinstance(child, ConvNorm | Conv):
@@ -87,16 +95,16 @@ def fold_layers(module: Any, path: str = "") -> None:
 
 
 def fold_layer(layer: ConvNorm | Conv, name: str) -> FoldedConv | UpsamplingConv | MixedConv:
-    """Gives what stands for a layer in a `FoldedNet`."""
+    """Creates the folded layer that replaces a layer of the network."""
     if isinstance(layer, Conv):
-        return FoldedConv(_arrays(layer), layer, None, name)
-    gain, offset = gain_and_offset(layer.norm)
+        return FoldedConv(_weights(layer), layer, None, name)
+    scale, shift = scale_and_shift(layer.norm)
 
     def fold_part(conv: Conv | DepthwiseConv, channels: slice, name: str) -> FoldedConv | UpsamplingConv:
-        arrays = fold_batch_norm(_arrays(conv), gain[channels], offset[channels])
+        weights = fold_scale_and_shift(_weights(conv), scale[channels], shift[channels])
         if isinstance(conv, DepthwiseConv) and conv.upsample:
-            return UpsamplingConv(arrays, conv, layer.activation, name)
-        return FoldedConv(arrays, conv, layer.activation, name)
+            return UpsamplingConv(weights, conv, layer.activation, name)
+        return FoldedConv(weights, conv, layer.activation, name)
 
     if not isinstance(layer.conv, MixedConv):
         return fold_part(layer.conv, slice(None), name)
@@ -107,49 +115,49 @@ def fold_layer(layer: ConvNorm | Conv, name: str) -> FoldedConv | UpsamplingConv
     return MixedConv(parts)
 
 
-def read_apart(decoder: Any, head_width: int) -> list[FoldedConv | Activate]:
-    """Lets the 1x1 convolutions of a decoder read features and skip apart, in place, and add what they give.
+def split_skip_convolutions(decoder: Any, head_width: int) -> list[FoldedConv | ActivationLayer]:
+    """Splits the 1x1 convolutions of `[features, skip]` in a decoder into two whose outputs are added, in place.
 
-    Features are read together with the linear 1x1 convolution before, and before their rows are interleaved. Nothing
-    is concatenated: that is less work, and in int8 features and skip keep scales of their own.
+    The convolution of the features is merged with the linear 1x1 convolution before it and applied before their rows
+    are interleaved. Nothing is concatenated: that is less work, and in int8 features and skip have their own scales.
 
     Args:
-        decoder: An `FBNetDecoder` of folded layers. Of one that adds its skips the prediction alone is changed.
-        head_width: Channels of the last of the encoder's features.
+        decoder: `FBNetDecoder` of folded layers. Of one that adds its skips the prediction alone is changed.
+        head_width: Number of channels of the encoder's last feature.
 
     Returns:
-        What each of the encoder's features has to pass on its way to the decoder.
+        The layers between the encoder's features and the decoder, one for each feature.
     """
     blocks = [*decoder.blocks] if decoder.last is None else [*decoder.blocks, decoder.last]
-    readers = [*(block.expand for block in blocks), decoder.predict]
-    passed: list[FoldedConv | Activate] = [Activate() for _ in range(len(decoder.fusions) + 1)]
+    convolutions = [*(block.expand for block in blocks), decoder.predict]
+    skips: list[FoldedConv | ActivationLayer] = [ActivationLayer() for _ in range(len(decoder.fusions) + 1)]
     fusions = list(decoder.fusions)
-    for number, reader in enumerate(readers):
-        if reader is None or (decoder.fusion == "add" and reader is not decoder.predict):
+    for number, conv in enumerate(convolutions):
+        if conv is None or (decoder.fusion == "add" and conv is not decoder.predict):
             continue
-        kernel, bias = reader.arrays
-        width = len(blocks[number - 1].project.arrays.bias) if number else head_width
-        first = Affine(kernel[:, :, :width], bias)
+        kernel, bias = conv.weights
+        width = len(blocks[number - 1].project.weights.bias) if number else head_width
+        of_features = ConvWeights(kernel[:, :, :width], bias)
         if number:
-            before = blocks[number - 1]
-            merged = merge_pointwise(before.project.arrays, first)
-            before.depthwise.reader = FoldedConv(merged, reader, None, f"{reader.name}/block")
-            before.project = Activate()
+            previous = blocks[number - 1]
+            merged = merge_pointwise(previous.project.weights, of_features)
+            previous.depthwise.pointwise = FoldedConv(merged, conv, None, f"{conv.name}/block")
+            previous.project = ActivationLayer()
         else:
-            passed[-1] = FoldedConv(first, reader, None, f"{reader.name}/head")
+            skips[-1] = FoldedConv(of_features, conv, None, f"{conv.name}/head")
         if number < len(fusions):
             of_skip = kernel if decoder.fusion == "add" else kernel[:, :, width:]
-            skip = FoldedConv(Affine(of_skip, np.zeros_like(bias)), reader, None, f"{reader.name}/skip")
-            passed[len(fusions) - 1 - number], fusions[number] = skip, "add"
-        if reader is decoder.predict:
-            decoder.predict = Activate()
+            skip = FoldedConv(ConvWeights(of_skip, np.zeros_like(bias)), conv, None, f"{conv.name}/skip")
+            skips[len(fusions) - 1 - number], fusions[number] = skip, "add"
+        if conv is decoder.predict:
+            decoder.predict = ActivationLayer()
         else:
-            blocks[number].expand = Activate(reader.activation)
+            blocks[number].expand = ActivationLayer(conv.activation)
     decoder.fusions = tuple(fusions)
-    return passed
+    return skips
 
 
-def _arrays(conv: Conv | DepthwiseConv) -> Affine:
-    given = conv.bias if isinstance(conv, Conv) else None
-    bias = np.zeros(conv.out_channels) if given is None else given[...]
-    return Affine(np.asarray(conv.kernel[...], np.float64), np.asarray(bias, np.float64))
+def _weights(conv: Conv | DepthwiseConv) -> ConvWeights:
+    variable = conv.bias if isinstance(conv, Conv) else None
+    bias = np.zeros(conv.out_channels) if variable is None else variable[...]
+    return ConvWeights(np.asarray(conv.kernel[...], np.float64), np.asarray(bias, np.float64))

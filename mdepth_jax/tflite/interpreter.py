@@ -1,4 +1,4 @@
-"""Runs `.tflite` files on the CPU."""
+"""Inference with `.tflite` files on the CPU."""
 
 import contextlib
 import pathlib
@@ -20,57 +20,61 @@ def open_interpreter(path: pathlib.Path, threads: int = 1) -> tf.lite.Interprete
     """Loads any `.tflite` file, with the XNNPACK delegate where it can be used.
 
     Args:
-        path: The file.
-        threads: Of the CPU.
+        path: Path of the file.
+        threads: Number of CPU threads.
 
     Raises:
-        UserError: There is no such file, or it is none of TFLite.
+        UserError: If there is no such file or it is not a `.tflite` file.
     """
     if not path.is_file():
-        raise UserError(f"{path}: no such file; python -m mdepth_jax.convert makes one")
+        raise UserError(f"{path}: no such file; python -m mdepth_jax.convert writes one")
     try:
-        return load(model_path=str(path), num_threads=threads)
+        return create_interpreter(model_path=str(path), num_threads=threads)
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: damaged or not a .tflite file ({reason}); convert the network again") from None
 
 
-def load(**options: Any) -> tf.lite.Interpreter:
-    """Makes a `tf.lite.Interpreter`, ready to run."""
-    with unannounced():
+def create_interpreter(**options: Any) -> tf.lite.Interpreter:
+    """Creates a `tf.lite.Interpreter` and allocates its tensors.
+
+    Args:
+        **options: Arguments of `tf.lite.Interpreter`.
+    """
+    with ignore_deprecation():
         interpreter = tf.lite.Interpreter(**options)
     interpreter.allocate_tensors()
     return interpreter
 
 
 @contextlib.contextmanager
-def unannounced() -> Iterator[None]:
-    """Hides TensorFlow's announcement, made by every interpreter, of LiteRT, a package of its own."""
+def ignore_deprecation() -> Iterator[None]:
+    """Ignores the warning of every `tf.lite.Interpreter` that LiteRT, a separate package, replaces it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         yield
 
 
 def count_partitions(interpreter: tf.lite.Interpreter) -> int:
-    """Number of parts that delegates run; what lies between two parts runs by itself. 1 is best."""
+    """Counts the partitions of the graph that delegates run; 1 is best, TFLite's own kernels run what lies between."""
     return sum(operator["op_name"] == "DELEGATE" for operator in interpreter._get_ops_details())
 
 
 class DepthInterpreter:
-    """A depth network in a `.tflite` file of ours.
+    """A depth network in a `.tflite` file of `mdepth_jax.convert`.
 
     Args:
-        path: The file.
-        threads: Of the CPU.
+        path: Path of the file.
+        threads: Number of CPU threads.
 
     Attributes:
-        height: Of the image in pixels.
-        width: Of the image in pixels.
-        partitions: See `count_partitions`.
-        metadata: See `flatbuffer.read_metadata`; empty for a file of others.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        partitions: Number of partitions that delegates run, see `count_partitions`.
+        metadata: Metadata of the file, see `flatbuffer.read_metadata`; empty for a file from elsewhere.
 
     Raises:
-        UserError: There is no such file, it is none of TFLite, or its signature is another one.
+        UserError: If there is no such file, it is not a `.tflite` file, or it has another signature.
     """
 
     def __init__(self, path: pathlib.Path, threads: int = 1):
@@ -91,37 +95,50 @@ class DepthInterpreter:
         """Predicts depth, one image after another.
 
         Args:
-            image: RGB, 0 to 255, of the size of the network.
+            image: RGB images, 0 to 255, at the network's size.
 
         Returns:
-            Relative depth, larger is farther, no unit.
+            Relative depth, larger = farther, without a unit.
 
         Raises:
-            ValueError: Another size.
+            ValueError: If the images have another size.
         """
         if image.shape[1:3] != (self.height, self.width):
             raise ValueError(f"the network takes images of {self.height}x{self.width}, not {image.shape[1:3]}")
         return np.concatenate([self._run(row) for row in image[:, np.newaxis]])
 
-    def _run(self, row: np.ndarray) -> np.ndarray:
-        self._interpreter.set_tensor(self._input["index"], encode(row, self._input))
+    def _run(self, image: np.ndarray) -> np.ndarray:
+        self._interpreter.set_tensor(self._input["index"], quantize(image, self._input))
         self._interpreter.invoke()
-        return decode(self._interpreter.get_tensor(self._output["index"]), self._output)
+        return dequantize(self._interpreter.get_tensor(self._output["index"]), self._output)
 
 
-def encode(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """What the tensor stores for `values`: integers stand for `scale * (integer - zero)`."""
+def quantize(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    """Quantizes real values to the type of a tensor: `round(value / scale) + zero_point`, clipped to its range.
+
+    Args:
+        values: Real values.
+        tensor: Details of the tensor from `tf.lite.Interpreter`.
+
+    Returns:
+        Values to store; those of a floating-point tensor unchanged, in float32.
+    """
     values = values.astype(np.float32)
     if not np.issubdtype(tensor["dtype"], np.integer):
         return values
-    scale, zero = tensor["quantization"]
+    scale, zero_point = tensor["quantization"]
     limits = np.iinfo(tensor["dtype"])
-    return np.clip(np.round(values / np.float32(scale)) + zero, limits.min, limits.max).astype(tensor["dtype"])
+    return np.clip(np.round(values / np.float32(scale)) + zero_point, limits.min, limits.max).astype(tensor["dtype"])
 
 
-def decode(stored: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """The values that the tensor stores, see `encode`."""
+def dequantize(stored: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    """Computes the real values `scale * (stored - zero_point)` of a tensor; the inverse of `quantize`.
+
+    Args:
+        stored: Stored values.
+        tensor: Details of the tensor from `tf.lite.Interpreter`.
+    """
     if not np.issubdtype(tensor["dtype"], np.integer):
         return stored
-    scale, zero = tensor["quantization"]
-    return np.float32(scale) * (stored.astype(np.float32) - zero)
+    scale, zero_point = tensor["quantization"]
+    return np.float32(scale) * (stored.astype(np.float32) - zero_point)

@@ -1,8 +1,8 @@
-"""The kinds of numbers in a file, the ranges that its layers take, and what each of them loses by rounding."""
+"""Kinds of post-training quantization, and what each layer of a quantized network loses."""
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import UInt8
@@ -10,24 +10,28 @@ from jaxtyping import UInt8
 from mdepth_jax.errors import UserError
 from mdepth_jax.tflite.recorder import Recorder
 
-# float32 throughout; large weights in float16; weights in int8, activations as they come; everything in int8.
-Kind = Literal["none", "float16", "dynamic", "int8"]
-KINDS: tuple[Kind, ...] = ("none", "float16", "dynamic", "int8")
-# Small kernels stay in float32: they take 2 % of the file, and the first depthwise ones make most of float16's error.
-FLOAT16_ELEMENTS = 4096
+Quantization = Literal["none", "float16", "dynamic", "int8"]
+"""Kind of quantization.
+
+none: float32. float16: weights of large operators in float16. dynamic: int8 weights, activations quantized at run time.
+int8: weights and activations in int8, with activation ranges from calibration images.
+"""
+QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
+# Small kernels stay in float32: they are 2 % of the file, and the first depthwise ones cause most of float16's error.
+FLOAT16_MIN_ELEMENTS = 4096
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 Images = Iterable[UInt8[np.ndarray, "height width 3"]]
 
 
 class LayerReport(NamedTuple):
-    """What an operation gives on some images, and what quantisation makes of it.
+    """Activation range of an operator on some images, and its quantization noise.
 
     Attributes:
-        layer: Its name.
-        low: The smallest value in float32.
-        high: The largest.
-        noise: Root mean square error of the quantised network, as a share of the deviation of the values.
-        added: How much larger that is than the noise of what the operation reads.
+        layer: Name of the layer.
+        low: Smallest output in float32.
+        high: Largest output in float32.
+        noise: Root mean square error of the quantized output, relative to the standard deviation of the float32 output.
+        added: Increase of the noise over the largest noise of the operator's inputs.
     """
 
     layer: str
@@ -37,69 +41,76 @@ class LayerReport(NamedTuple):
     added: float
 
     @property
-    def extreme(self) -> float:
-        """The largest absolute value in float32."""
+    def max_abs(self) -> float:
+        """Largest absolute output in float32."""
         return max(-self.low, self.high)
 
 
-def report_layers(reference: bytes, content: bytes, images: Images) -> list[LayerReport]:
-    """Compares every operation of a quantised network with the same one in float32.
+def report_layers(reference: bytes, quantized: bytes, images: Images) -> list[LayerReport]:
+    """Compares every operator of a quantized network with the same operator in float32.
 
     Args:
-        reference: Of the file in float32, made `comparable` by `conversion.convert`.
-        content: Of the quantised one.
-        images: Of the network's size.
+        reference: Content of the float32 file, converted with `operators_for` the quantization of the other one.
+        quantized: Content of the quantized file.
+        images: RGB images, 0 to 255, at the network's size.
 
     Returns:
-        The operations in order.
+        Reports of the operators in order of execution.
     """
-    plain, quantized = Recorder(reference), Recorder(content)
-    sums = {name: _Sums() for name in plain.operators if name in quantized.operators}
+    expected, actual = Recorder(reference), Recorder(quantized)
+    statistics = {name: _ErrorStatistics() for name in expected.operators if name in actual.operators}
     for image in images:
-        plain.run(image)
-        quantized.run(image)
-        for name, total in sums.items():
-            total.add(plain[name], quantized[name])
-    noise = {name: total.noise for name, total in sums.items()}
+        expected.run(image)
+        actual.run(image)
+        for name, values in statistics.items():
+            values.update(expected[name], actual[name])
+    noise = {name: values.noise for name, values in statistics.items()}
     return [
         LayerReport(
-            _readable(name), total.low, total.high, noise[name],
-            noise[name] - max((noise.get(read, 0.0) for read in plain.operators[name]), default=0.0),
+            layer=_layer_name(name),
+            low=values.low,
+            high=values.high,
+            noise=noise[name],
+            added=noise[name] - max((noise.get(operand, 0.0) for operand in expected.operators[name]), default=0.0),
         )
-        for name, total in sums.items()
-    ]  # fmt: skip
+        for name, values in statistics.items()
+    ]
 
 
 def check_float16_range(layers: Sequence[LayerReport]) -> None:
-    """Raises UserError if a layer's values overflow in float16, in which graphics processors compute."""
-    layer = max(layers, key=lambda layer: layer.extreme)
-    if layer.extreme > FLOAT16_MAX:
+    """Checks that no activation overflows in float16, the type in which mobile GPUs compute.
+
+    Raises:
+        UserError: If one does, naming the layer.
+    """
+    layer = max(layers, key=lambda layer: layer.max_abs)
+    if layer.max_abs > FLOAT16_MAX:
         raise UserError(
-            f"layer {layer.layer} reaches {layer.extreme:.3g}, beyond float16's {FLOAT16_MAX:.0f}; take --quantize none"
+            f"layer {layer.layer} reaches {layer.max_abs:.3g}, beyond float16's {FLOAT16_MAX:.0f}; take `quantize=none`"
         )
 
 
-class _Sums:
-    """Of the values of one operation and of their errors."""
+class _ErrorStatistics:
+    """Range of an operator's float32 output, and sums from which its quantization noise follows."""
 
     def __init__(self) -> None:
         self.low, self.high = np.inf, -np.inf
-        self._totals = np.zeros(4)  # number, values, their squares, squares of the errors
+        self._sums = np.zeros(4)  # number of values, values, squared values, squared errors
 
-    def add(self, values: np.ndarray, others: np.ndarray) -> None:
-        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
-        errors = others - values
-        self._totals += values.size, values.sum(), np.square(values).sum(), np.square(errors).sum()
+    def update(self, expected: np.ndarray, actual: np.ndarray) -> None:
+        self.low, self.high = min(self.low, float(expected.min())), max(self.high, float(expected.max()))
+        errors = actual - expected
+        self._sums += expected.size, expected.sum(), np.square(expected).sum(), np.square(errors).sum()
 
     @property
     def noise(self) -> float:
-        count, total, squares, errors = self._totals
+        count, total, squares, errors = self._sums
         variance = squares - total**2 / count
         return float(np.sqrt(errors / variance)) if variance > 0 else 0.0
 
 
-def _readable(name: str) -> str:
-    """The layer in the name of a tensor, which lists the operations of JAX that were fused."""
-    parts = [re.sub(r"^(jit\([^)]*\)/)+", "", part) for part in name.split(";")]
+def _layer_name(tensor: str) -> str:
+    """Returns the layer in the name of a tensor, which lists the JAX operations that were fused."""
+    parts = [re.sub(r"^(jit\([^)]*\)/)+", "", part) for part in tensor.split(";")]
     layers = [part.rpartition("/")[0] for part in parts if "conv_general_dilated" in part]
     return next((name for name in (*layers, *parts) if "/" in name), parts[-1])

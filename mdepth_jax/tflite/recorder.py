@@ -1,25 +1,25 @@
-"""What every operation of a `.tflite` file gives on an image."""
+"""Outputs of all operators of a `.tflite` file for an image."""
 
 import numpy as np
 from jaxtyping import UInt8
 
 from mdepth_jax.tensorflow_cpu import tf
-from mdepth_jax.tflite.interpreter import decode, encode, load
+from mdepth_jax.tflite.interpreter import create_interpreter, dequantize, quantize
 
 
 class Recorder:
-    """Runs a file without delegates and keeps what every operation gives.
+    """Runs a `.tflite` file without delegates and keeps the output of every operator.
 
     Args:
-        content: Of a file with one input and no constants among the outputs of its operations.
+        content: Content of a file with one input, whose operators write no constants.
 
     Attributes:
-        input: Name of the input.
-        operators: From the name of what an operation gives to the names of what it reads.
+        input: Name of the input tensor.
+        operators: Names of an operator's input tensors by the name of its output tensor, in order of execution.
     """
 
     def __init__(self, content: bytes):
-        self._interpreter = load(
+        self._interpreter = create_interpreter(
             model_content=content,
             experimental_preserve_all_tensors=True,
             experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
@@ -34,11 +34,11 @@ class Recorder:
         }
 
     def run(self, image: UInt8[np.ndarray, "height width 3"]) -> None:
-        """Runs the file on an image."""
-        self._interpreter.set_tensor(self._input["index"], encode(image[np.newaxis], self._input))
+        """Runs the file on an image at its size, RGB, 0 to 255."""
+        self._interpreter.set_tensor(self._input["index"], quantize(image[np.newaxis], self._input))
         self._interpreter.invoke()
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Gives what the last run left under a name; of integers the values that they stand for."""
+        """Returns the values of a tensor after the last run, float64; those of an integer tensor dequantized."""
         detail = self._details[name]
-        return decode(self._interpreter.get_tensor(detail["index"]), detail).astype(np.float64)
+        return dequantize(self._interpreter.get_tensor(detail["index"]), detail).astype(np.float64)

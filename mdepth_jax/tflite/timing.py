@@ -1,4 +1,4 @@
-"""Times `.tflite` files on this machine's CPU, in turn, and counts what is in them."""
+"""Times of `.tflite` files on this machine's CPU, measured in turn, and the operators in them."""
 
 import ctypes
 import math
@@ -7,45 +7,83 @@ import pathlib
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from mdepth_jax.tflite.interpreter import open_interpreter
 
-BURST = 10  # inferences of one network before it is the next one's turn
+BURST = 10  # inferences of one network before the next network's turn
 _WARM_UP = 3
-# The axes of the kernel that make one value of the output.
+# Axes of the kernel that are summed over for one output value.
 _SUMMED_AXES = {
     "CONV_2D": (1, 2, 3),
     "DEPTHWISE_CONV_2D": (1, 2),
     "FULLY_CONNECTED": (1,),
 }
+_PROCESS = pathlib.Path("/proc/self")  # Linux alone has it
 
 
-class Contents(NamedTuple):
-    """What there is in a file.
+@dataclass(frozen=True)
+class GraphSummary:
+    """Size and operators of a `.tflite` file.
 
     Attributes:
-        parameters: Values in the kernels and biases of convolutions and of fully connected layers.
+        parameters: Number of values in the kernels and biases of convolutions and fully connected layers.
         macs: Multiply-adds of those layers for one image.
         ops: Number of operators of each kind.
-        not_delegated: As `ops`, of those that the delegate leaves to TFLite's own kernels.
-        partitions: Parts of the network that the delegate runs, each at one go.
+        not_delegated: Number of operators of each kind that the delegate leaves to TFLite's own kernels.
+        partitions: Number of partitions of the graph that the delegate runs.
     """
 
     parameters: int
     macs: int
-    ops: dict[str, int]
-    not_delegated: dict[str, int]
+    ops: Mapping[str, int]
+    not_delegated: Mapping[str, int]
     partitions: int
 
 
-def count_contents(interpreter: Any) -> Contents:
-    """Counts what a `tf.lite.Interpreter` holds, as its delegate has parted it."""
+@dataclass(frozen=True)
+class FileTiming:
+    """Times of a `.tflite` file.
+
+    Attributes:
+        model: Name of the file.
+        input: Shape and type of the input, such as "1x224x448x3 float32".
+        threads: Number of CPU threads.
+        p50_ms: Median time of an inference.
+        p90_ms: 90th percentile.
+        min_ms: Fastest inference.
+        ratio: Median over the rounds of the median of a burst, relative to the first file's burst of the same round.
+        file_mb: Size of the file.
+        memory_mb: Rise of the process's peak memory by loading the file and its first inference; None where the system
+            does not report it.
+        graph: Size and operators.
+    """
+
+    model: str
+    input: str
+    threads: int
+    p50_ms: float
+    p90_ms: float
+    min_ms: float
+    ratio: float
+    file_mb: float
+    memory_mb: float | None
+    graph: GraphSummary
+
+    def to_row(self) -> dict[str, Any]:
+        """Returns the row of a table, with the columns of the graph among the others."""
+        row = asdict(self)
+        return row | row.pop("graph")
+
+
+def summarize_graph(interpreter: Any) -> GraphSummary:
+    """Counts the operators and weights of a `tf.lite.Interpreter`, as its delegate has partitioned the graph."""
     shapes = {tensor["index"]: tuple(tensor["shape"].tolist()) for tensor in interpreter.get_tensor_details()}
     nodes = interpreter._get_ops_details()
     ops = [node for node in nodes if node["op_name"] != "DELEGATE"]
@@ -56,25 +94,25 @@ def count_contents(interpreter: Any) -> Contents:
             kernel, output = shapes[node["inputs"][1]], shapes[node["outputs"][0]]
             macs += math.prod(output) * math.prod(kernel[axis] for axis in axes)
             weights |= {index: math.prod(shapes[index]) for index in node["inputs"][1:].tolist() if index >= 0}
-    taken = _delegated(ops, delegates)
-    return Contents(
+    delegated = _find_delegated(ops, delegates)
+    return GraphSummary(
         parameters=sum(weights.values()),
         macs=macs,
         ops=dict(Counter(node["op_name"] for node in ops)),
-        not_delegated=dict(Counter(node["op_name"] for node in ops if node["index"] not in taken)),
+        not_delegated=dict(Counter(node["op_name"] for node in ops if node["index"] not in delegated)),
         partitions=len(delegates),
     )
 
 
-def _delegated(ops: Sequence[dict[str, Any]], delegates: Sequence[dict[str, Any]]) -> set[int]:
-    """The operators that lie between the inputs and the outputs of delegates."""
-    makers = {tensor: node for node in ops for tensor in node["outputs"].tolist()}
+def _find_delegated(ops: Sequence[dict[str, Any]], delegates: Sequence[dict[str, Any]]) -> set[int]:
+    """Finds the operators between the inputs and the outputs of delegates, by index."""
+    producers = {tensor: node for node in ops for tensor in node["outputs"].tolist()}
     found: set[int] = set()
     for delegate in delegates:
         inputs, pending = set(delegate["inputs"].tolist()), delegate["outputs"].tolist()
         while pending:
             tensor = pending.pop()
-            node = makers.get(tensor)
+            node = producers.get(tensor)
             if node and tensor not in inputs and node["index"] not in found:
                 found.add(node["index"])
                 pending += node["inputs"].tolist()
@@ -84,7 +122,7 @@ def _delegated(ops: Sequence[dict[str, Any]], delegates: Sequence[dict[str, Any]
 def time_in_turn(
     functions: Sequence[Callable[[], object]], rounds: int
 ) -> Float64[np.ndarray, "functions rounds burst"]:
-    """Times functions in bursts of `BURST` calls that take turns, each after a warm-up; in milliseconds."""
+    """Times functions in bursts of `BURST` calls, which take turns and follow a warm-up; in milliseconds."""
     seconds = np.empty((len(functions), rounds, BURST))
     for turn in range(rounds):
         for number, function in enumerate(functions):
@@ -97,53 +135,55 @@ def time_in_turn(
     return seconds * 1000
 
 
-def benchmark_files(paths: Sequence[pathlib.Path], threads: int, rounds: int) -> list[dict[str, Any]]:
-    """Times `.tflite` files on the CPU, on noise.
+def benchmark_files(paths: Sequence[pathlib.Path], threads: int, rounds: int) -> list[FileTiming]:
+    """Times `.tflite` files on the CPU, with noise as the input.
 
     Args:
-        paths: The files; of any networks.
-        threads: Of each.
-        rounds: Bursts of each.
+        paths: Paths of the files.
+        threads: Number of CPU threads of each.
+        rounds: Number of bursts of each.
 
     Returns:
-        A row for each file: its time, `ratio`, the median over the rounds of the median of its burst over the first
-        file's burst of the same round, and what is in it. `memory_mb` is by how much loading and running it for the
-        first time raises the memory of the process at most; None where the system does not tell.
+        The times of the files in order.
 
     Raises:
-        UserError: A file is missing or not of TFLite.
+        UserError: If a file is missing or not a `.tflite` file.
     """
     interpreters, memory = [], []
     for path in paths:
-        interpreter, megabytes = _with_peak_memory(partial(_load_and_run, path, threads))
+        interpreter, megabytes = _measure_peak_memory(partial(_load_and_run, path, threads))
         interpreters.append(interpreter)
         memory.append(megabytes)
     times = time_in_turn([interpreter.invoke for interpreter in interpreters], rounds)
     bursts = np.median(times, axis=-1)
-    rows = []
+    results = []
     for number, (path, interpreter) in enumerate(zip(paths, interpreters, strict=True)):
-        contents = count_contents(interpreter)
         image = interpreter.get_input_details()[0]
         p50, p90 = np.percentile(times[number], (50, 90)).tolist()
-        rows.append(
-            {
-                "model": path.name,
-                "input": "x".join(map(str, image["shape"].tolist())) + f" {image['dtype'].__name__}",
-                "threads": threads,
-                "p50_ms": p50,
-                "p90_ms": p90,
-                "min_ms": float(times[number].min()),
-                "ratio": float(np.median(bursts[number] / bursts[0])),
-                "file_mb": path.stat().st_size / 1e6,
-                "memory_mb": memory[number],
-                **contents._asdict(),
-            }
+        results.append(
+            FileTiming(
+                model=path.name,
+                input="x".join(map(str, image["shape"].tolist())) + f" {image['dtype'].__name__}",
+                threads=threads,
+                p50_ms=p50,
+                p90_ms=p90,
+                min_ms=float(times[number].min()),
+                ratio=float(np.median(bursts[number] / bursts[0])),
+                file_mb=path.stat().st_size / 1e6,
+                memory_mb=memory[number],
+                graph=summarize_graph(interpreter),
+            )
         )
-    return rows
+    return results
+
+
+def time_files(paths: Sequence[pathlib.Path], threads: int, rounds: int) -> list[float]:
+    """Times the fastest inference of `.tflite` files in milliseconds; arguments and errors of `benchmark_files`."""
+    return [timing.min_ms for timing in benchmark_files(paths, threads, rounds)]
 
 
 def describe_processor() -> str:
-    """Tells the processor and its cores."""
+    """Describes this machine's processor and its number of cores."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux
@@ -154,13 +194,8 @@ def describe_processor() -> str:
 
 
 def describe_setting(rounds: int) -> str:
-    """Tells what `benchmark_files` measures on: `describe_processor` and the number of runs."""
+    """Describes where and how often `benchmark_files` times a file."""
     return f"{describe_processor()}, {rounds} x {BURST} runs"
-
-
-def time_files(paths: Sequence[pathlib.Path], threads: int, rounds: int) -> list[float]:
-    """Gives the milliseconds of the fastest inference of `.tflite` files; arguments and errors of `benchmark_files`."""
-    return [row["min_ms"] for row in benchmark_files(paths, threads, rounds)]
 
 
 def _load_and_run(path: pathlib.Path, threads: int) -> Any:
@@ -172,21 +207,21 @@ def _load_and_run(path: pathlib.Path, threads: int) -> Any:
     return interpreter
 
 
-def _with_peak_memory(function: Callable[[], Any]) -> tuple[Any, float | None]:
-    """What a call gives, and by how many megabytes the memory of the process rises meanwhile."""
+def _measure_peak_memory(function: Callable[[], Any]) -> tuple[Any, float | None]:
+    """Calls a function; returns its result and the rise of this process's peak memory in megabytes."""
     try:
-        pathlib.Path("/proc/self/clear_refs").write_text("5")  # Linux then counts the peak from now on
+        (_PROCESS / "clear_refs").write_text("5")  # resets the peak
     except OSError:
         return function(), None
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
     if trim is not None:
-        trim(0)  # what was freed before would be taken again without a trace
-    before = _status("VmRSS")
+        trim(0)  # memory that was freed earlier would be reused without a trace
+    before = _read_memory("VmRSS")
     result = function()
-    return result, (_status("VmHWM") - before) / 1e6
+    return result, (_read_memory("VmHWM") - before) / 1e6
 
 
-def _status(key: str) -> int:
-    """Gives a figure of Linux about this process, in bytes."""
-    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+def _read_memory(key: str) -> int:
+    """Reads a figure of this process's memory, in bytes."""
+    lines = (_PROCESS / "status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(key))

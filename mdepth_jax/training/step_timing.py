@@ -1,8 +1,8 @@
-"""Times training steps, every one against a reference in the same process, in turn."""
+"""Times of training steps, measured in turn with a reference in the same process."""
 
 import itertools
 import statistics
-import time
+import timeit
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,23 +25,36 @@ from mdepth_jax.training.terms import parse_terms
 
 Row = dict[str, Any]
 RECIPE = ("ranking", "pixelwise", "pairwise")
-UPDATES = 100  # one is too short to time beside a step
+UPDATES = 100  # a single one is too short to time next to a step
 
 
 def benchmark_convolutions(batch_size: int, height: int, width: int, rounds: int) -> list[Row]:
-    """Times the ranking step of our network against the same network with `nnx.Conv` everywhere."""
+    """Times the ranking step of our network against the same network with `nnx.Conv` everywhere.
+
+    Args:
+        batch_size: Number of images in a batch.
+        height: Height of an image.
+        width: Width of an image.
+        rounds: Number of measurements of each step.
+
+    Returns:
+        The rows of `compare_steps`.
+    """
     config = overlay(loss={"terms": "ranking"})
     batch = random_batch(batch_size, height, width)
     networks = {
         "nnx.Conv everywhere": with_plain_convolutions(build_model(config.model, rngs=nnx.Rngs(0))),
         "ours": build_model(config.model, rngs=nnx.Rngs(0)),
     }
-    steps = {name: training_step(model, config, batch) for name, model in networks.items()}
-    return compare(steps, rounds)
+    steps = {name: build_step(model, config, batch) for name, model in networks.items()}
+    return compare_steps(steps, rounds)
 
 
 def benchmark_balancers(batch_size: int, height: int, width: int, rounds: int) -> list[Row]:
-    """Times the recipe's step with every way to weigh the losses, with the discriminator, and rebalancing by itself."""
+    """Times the recipe's step with each balancer and with the discriminator, and rebalancing alone.
+
+    Arguments and result are those of `benchmark_convolutions`.
+    """
     batch = random_batch(batch_size, height, width)
     recipe = {"terms": "+".join(RECIPE)}
     configs = {
@@ -52,33 +65,43 @@ def benchmark_balancers(batch_size: int, height: int, width: int, rounds: int) -
         ),
     }
     steps = {
-        name: training_step(build_model(config.model, rngs=nnx.Rngs(0)), config, batch)
-        for name, config in configs.items()
+        name: build_step(build_model(config.model, rngs=nnx.Rngs(0)), config, batch) for name, config in configs.items()
     }
-    return compare(steps | {f"rebalancing alone, {UPDATES} times": rebalancing_alone()}, rounds)
+    return compare_steps(steps | {f"rebalancing alone, {UPDATES} times": build_rebalancing()}, rounds)
 
 
 def benchmark_encoders(batch_size: int, height: int, width: int, rounds: int) -> list[Row]:
-    """Times the ranking step of every encoder with the FBNet decoder, and compiling it, against MobileNetV2."""
+    """Times the ranking step of every encoder with the FBNet decoder, and its compilation, against MobileNetV2.
+
+    Arguments and result are those of `benchmark_convolutions`, with the column `compile_ratio`.
+    """
     batch = random_batch(batch_size, height, width)
     configs = {name: overlay(loss={"terms": "ranking"}, model={"encoder": name}) for name in ENCODERS}
     configs = {"mobilenet_v2": configs["mobilenet_v2"], **configs}
     steps = {
-        name: training_step(build_model(config.model, rngs=nnx.Rngs(0)), config, batch)
-        for name, config in configs.items()
+        name: build_step(build_model(config.model, rngs=nnx.Rngs(0)), config, batch) for name, config in configs.items()
     }
-    rows = compare(steps, rounds)
+    rows = compare_steps(steps, rounds)
     return [row | {"compile_ratio": row["compile"] / rows[0]["compile"]} for row in rows]
 
 
-def compare(steps: Mapping[str, Callable[[], object]], rounds: int) -> list[Row]:
-    """Times functions in turn; `ratio` is the share of the first one's time."""
-    compile_seconds = {name: timed(step) for name, step in steps.items()}
+def compare_steps(steps: Mapping[str, Callable[[], object]], rounds: int) -> list[Row]:
+    """Times functions in turn.
+
+    Args:
+        steps: Functions by name; the first call of each compiles it.
+        rounds: Number of measurements of each, the mean of two calls.
+
+    Returns:
+        A row for each function: `step` is its name, `seconds` the median of its measurements, `min` the fastest one,
+        `compile` the seconds of the first call, `ratio` the median relative to that of the first function.
+    """
+    compile_seconds = {name: timeit.timeit(step, number=1) for name, step in steps.items()}
     for step in steps.values():
         step()
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _, (name, step) in itertools.product(range(rounds), steps.items()):
-        seconds[name].append((timed(step) + timed(step)) / 2)
+        seconds[name].append(timeit.timeit(step, number=2) / 2)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     reference = next(iter(medians.values()))
     return [
@@ -89,7 +112,7 @@ def compare(steps: Mapping[str, Callable[[], object]], rounds: int) -> list[Row]
 
 
 def with_plain_convolutions(model: DepthNet) -> DepthNet:
-    """Replaces every convolution by `nnx.Conv` with the same kernel."""
+    """Replaces every convolution, in place, by `nnx.Conv` with the same kernel."""
     for _, module in list(nnx.iter_graph(model)):
         for name, layer in list(vars(module).items()) if isinstance(module, nnx.Module) else []:
             if isinstance(layer, Conv | DepthwiseConv):
@@ -98,15 +121,17 @@ def with_plain_convolutions(model: DepthNet) -> DepthNet:
 
 
 def plain_convolution(layer: Conv | DepthwiseConv) -> nnx.Module:
-    """Makes the `nnx.Conv` that computes what the layer does, after nearest up-sampling where the layer up-samples."""
+    """Builds the `nnx.Conv` that is equal to a layer, after nearest up-sampling where the layer up-samples."""
     kernel = layer.kernel[...]
     groups = layer.out_channels if isinstance(layer, DepthwiseConv) else 1
-    use_bias = isinstance(layer, Conv) and layer.bias is not None
+    bias = layer.bias if isinstance(layer, Conv) else None
     plain = nnx.Conv(
         kernel.shape[2] * groups, kernel.shape[3], kernel.shape[:2], layer.stride, padding=layer.padding,
-        feature_group_count=groups, use_bias=use_bias, rngs=nnx.Rngs(0),
+        feature_group_count=groups, use_bias=bias is not None, rngs=nnx.Rngs(0),
     )  # fmt: skip
     plain.kernel[...] = kernel
+    if bias is not None:
+        plain.bias = nnx.Param(bias[...])
     upsample = isinstance(layer, DepthwiseConv) and layer.upsample
     return nnx.Sequential(repeat_twice, plain) if upsample else plain
 
@@ -117,7 +142,7 @@ def repeat_twice(x: jax.Array) -> jax.Array:
 
 
 def random_batch(batch_size: int, height: int, width: int) -> dict[str, np.ndarray]:
-    """Makes a batch of noise with one pair per image, and a teacher's maps and features."""
+    """Draws a batch of noise with one pair per image, and a teacher's maps and features."""
     rng = np.random.default_rng(0)
     return {
         "image": rng.integers(0, 256, (batch_size, height, width, 3), dtype=np.uint8),
@@ -129,10 +154,14 @@ def random_batch(batch_size: int, height: int, width: int) -> dict[str, np.ndarr
     }
 
 
-def training_step(
-    model: DepthNet, config: ConfigDict, batch: dict[str, np.ndarray]
-) -> Callable[[], dict[str, jax.Array]]:
-    """Makes a function that does one whole training step, waits for it and gives its metrics."""
+def build_step(model: DepthNet, config: ConfigDict, batch: dict[str, np.ndarray]) -> Callable[[], dict[str, jax.Array]]:
+    """Builds a function that takes one training step, waits for it and returns its metrics.
+
+    Args:
+        model: Network.
+        config: Configuration, from which losses, balancer, discriminator and optimizer are built.
+        batch: Batch of every step.
+    """
     mesh = make_mesh()
     objective = Objective(parse_terms(config.loss.terms), heads=config.model.heads)
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(1)) if objective.needs_discriminator else None
@@ -151,8 +180,8 @@ def training_step(
     return once
 
 
-def rebalancing_alone() -> Callable[[], object]:
-    """Makes a function that does `UPDATES` times what rebalancing adds to a step, and waits for it."""
+def build_rebalancing() -> Callable[[], object]:
+    """Builds a function that runs `UPDATES` times what rebalancing adds to a step, and waits for it."""
     config, weights = overlay(), dict.fromkeys(RECIPE, 1 / len(RECIPE))
     balancer = make_balancer(config, weights, steps_per_epoch=1000)
     losses = {name: jnp.float32(1) for name in RECIPE}
@@ -164,10 +193,3 @@ def rebalancing_alone() -> Callable[[], object]:
             current[0] = jax.block_until_ready(update(current[0]))
 
     return once
-
-
-def timed(function: Callable[[], object]) -> float:
-    """Gives the seconds that a call takes."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start

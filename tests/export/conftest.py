@@ -1,3 +1,3 @@
-from tests.tflite.conftest import content, images, network
+from tests.tflite.conftest import content, images, int8, network
 
-__all__ = ["content", "images", "network"]
+__all__ = ["content", "images", "int8", "network"]

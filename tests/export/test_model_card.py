@@ -1,30 +1,28 @@
-"""The card of a file, made of what its run and its conversion tell."""
-
-import dataclasses
+from dataclasses import replace
 
 import pytest
 
-from mdepth_jax.export.metadata import describe
-from mdepth_jax.export.model_card import Timing, card
-from mdepth_jax.export.verification import Agreement, Proof
+from mdepth_jax.export.metadata import describe_file
+from mdepth_jax.export.model_card import ModelCard
+from mdepth_jax.export.verification import Agreement, Verification
 from mdepth_jax.metrics import whdr_interval
 from mdepth_jax.models import Header, TrainingRun, Weights
+from mdepth_jax.tflite.timing import FileTiming, GraphSummary
 from mdepth_jax.training.config import overlay
-from tests.tflite.networks import make_network
 
-PROOF = Proof(32, "photos", Agreement(4.8e-4, 0.99991), extreme=127.5)
-ROW = {
-    "input": "1x96x128x3 float32",
-    "threads": 1,
-    "p50_ms": 2.16,
-    "p90_ms": 2.94,
-    "min_ms": 2.05,
-    "file_mb": 5.31,
-    "ops": {"CONV_2D": 42, "ADD": 10},
-    "not_delegated": {},
-    "partitions": 1,
-}
-TIMING = Timing(ROW, "a processor, 2 cores, 3 x 10 runs")
+VERIFICATION = Verification(32, "photos", Agreement(4.8e-4, 0.99991), max_activation=127.5)
+TIMING = FileTiming(
+    model="m.tflite",
+    input="1x96x128x3 float32",
+    threads=1,
+    p50_ms=2.16,
+    p90_ms=2.94,
+    min_ms=2.05,
+    ratio=1.0,
+    file_mb=5.31,
+    memory_mb=None,
+    graph=GraphSummary(parameters=10, macs=20, ops={"CONV_2D": 42, "ADD": 10}, not_delegated={}, partitions=1),
+)
 CONFIG = {
     "data": {"root": "data/nyuv2", "height": 96, "width": 128, "batch_size": 8},
     "teacher": {"maps": True, "run": "embedded"},
@@ -34,29 +32,30 @@ CONFIG = {
 NOTHING = Header()
 
 
-@pytest.fixture(scope="module")
-def network():
-    return make_network()
-
-
 @pytest.fixture
 def write(network, tmp_path):
-    """Gives the card of a run with the given header, converted at the given size."""
+    """Writes the card of a run with a given header and configuration."""
     (tmp_path / "model.safetensors").write_bytes(b"weights")
 
-    def write(header=NOTHING, proof=PROOF, timing=TIMING, kind="float16", **groups):
+    def write(header=NOTHING, verification=VERIFICATION, timing=TIMING, quantize="float16", **groups):
         config = overlay(**(CONFIG | groups))
-        run = dataclasses.replace(header.run, config=config.to_dict())
-        header = dataclasses.replace(header, run=run)
+        header = replace(header, run=replace(header.run, config=config.to_dict()))
         weights = Weights(tmp_path / "model.safetensors", network, config.model, header)
-        metadata = describe(weights, config, kind)
-        return card("m.tflite", metadata, config, header, "2.6M parameters, 0.087 GMACs", proof, timing)
+        return ModelCard(
+            metadata=describe_file(weights, config, quantize),
+            config=config,
+            header=header,
+            network="2.6M parameters, 0.087 GMACs",
+            verification=verification,
+            timing=timing,
+            setting="a processor, 2 cores, 3 x 10 runs",
+        ).to_markdown()
 
     return write
 
 
 def cells(text):
-    """The rows of all tables by their first cell."""
+    """Parses the rows of all tables, by their first cell."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     return {row[0]: row[1:] for row in rows}
 
@@ -72,7 +71,7 @@ def test_sections_in_order(write):
     assert "CVPRW 2021" in lines[2]
 
 
-def test_training_is_told_by_the_header(write):
+def test_training_from_the_header(write):
     text = write(Header(TrainingRun("python -m mdepth_jax.train --config x"), terms=("ranking", "pixelwise"), step=495))
     rows = cells(text)
     assert rows["data"] == ["data/nyuv2, split train"]
@@ -80,17 +79,17 @@ def test_training_is_told_by_the_header(write):
     assert rows["teacher"] == ["cached maps in data/nyuv2/teacher and embedded"]
     assert rows["length"] == ["6 epochs; step 495 is the best"]
     assert rows["their weights"] == ["rebalanced hard_to_easy, strength 3"]
-    assert rows["began with"] == ["random weights"]
+    assert rows["initial weights"] == ["random"]
     assert rows["seed"] == ["3"]
     assert "\n    python -m mdepth_jax.train --config x\n" in text
 
 
-def test_what_the_header_does_not_tell_is_unknown(write):
+def test_what_the_header_lacks_is_unknown(write):
     text = write()
     rows = cells(text)
     assert rows["length"] == ["unknown"]
     assert "\n    unknown\n" in text
-    assert "Unknown: the weights tell no score" in text
+    assert "Unknown: the weights hold no score" in text
     assert cells(write(Header(scores={"whdr": 0.2})))["network"][1:4] == ["0.2000", "unknown", "unknown"]
     assert cells(write(Header(scores={"rmse": 0.8}, depth_maps=654)))["network"][:4] == [
         "RMSE", "0.8000", "not computed", "654 maps",
@@ -101,7 +100,7 @@ def test_scores_have_their_number_and_interval(write):
     scores = Header(scores={"whdr": 0.25}, pairs=100)
     rows = cells(write(scores))
     assert rows["network"] == ["WHDR", "0.2500", "+- 0.0849", "100 pairs", "data/nyuv2, split test"]
-    rows = cells(write(scores, PROOF._replace(pairs=400, network_whdr=0.25, file_whdr=0.26)))
+    rows = cells(write(scores, replace(VERIFICATION, pairs=400, network_whdr=0.25, file_whdr=0.26)))
     assert rows["this file"] == [
         "WHDR", "0.2600", f"+- {whdr_interval(0.26, 400):.4f}", "400 pairs", "the pairs given to the conversion",
     ]  # fmt: skip
@@ -113,39 +112,39 @@ def test_figures_of_the_file(write):
     assert rows["largest error"] == ["4.8e-04 of the range of the network's depth"]
     assert rows["rank correlation"] == ["0.99991 with the network's depth"]
     assert rows["compared on"] == ["32 images (photos)"]
-    assert rows["gate, passed"] == [
+    assert rows["limits, kept"] == [
         "largest error at most 0.001 of the range of the depth, rank correlation at least 0.99"
     ]
     assert rows["latency"] == ["2.2 ms (median; p90 2.9, least 2.0)"]
     assert "a processor, 2 cores, 3 x 10 runs, 1 thread" in rows["measured on"][0]
-    assert rows["largest value inside"] == ["128; GPUs that compute in float16 hold 65504"]
+    assert rows["largest activation"] == ["128; GPUs that compute in float16 hold 65504"]
     assert rows["operators"] == ["42 CONV_2D, 10 ADD"]
     assert rows["not delegated"] == ["none"]
-    assert cells(write(NOTHING, kind="int8"))["gate, passed"] == ["rank correlation at least 0.99"]
+    assert cells(write(NOTHING, quantize="int8"))["limits, kept"] == ["rank correlation at least 0.99"]
 
 
 def test_a_network_that_went_through_several_runs(write):
     before = TrainingRun("first", overlay(data={"root": "diw"}, model={"pretrained": "keras"}).to_dict())
     text = write(Header(TrainingRun("second"), earlier=(before,)), model={"start": "runs/first"})
     rows = cells(text)
-    assert rows["began with"] == ["the weights of the run before"]
+    assert rows["initial weights"] == ["those of the run before"]
     assert "\n    first\n    second\n" in text
     names = {name.partition(" (by")[0] for name in rows}
     assert {"Depth in the Wild", "NYU Depth V2", "weights of Keras Applications", "ImageNet"} <= names
     assert "runs/first" not in text
-    assert cells(write(NOTHING, model={"start": "runs/first"}))["began with"] == ["runs/first"]
+    assert cells(write(NOTHING, model={"start": "runs/first"}))["initial weights"] == ["runs/first"]
 
 
 def test_limits_follow_the_file(write):
     assert "It was trained at" not in write()
-    larger = TIMING._replace(row=ROW | {"input": "1x256x256x3 float32"})
+    larger = replace(TIMING, input="1x256x256x3 float32")
     assert "It sees 256x256 pixels (HxW)" in (text := write(NOTHING, timing=larger))
     assert "It was trained at 96x128" in text
-    assert "Quantised" in write(NOTHING, kind="int8")
-    assert "no single factor turns it into metres" in write()
+    assert "Quantized" in write(NOTHING, quantize="int8")
+    assert "no single factor turns it into meters" in write()
     assert "off by an unknown factor" in write(NOTHING, loss={"terms": "dense"})
     assert "overflow in float16" not in write()
-    assert "overflow in float16" in write(NOTHING, PROOF._replace(extreme=7e4), kind="none")
-    assert "a scale and a zero" not in write()
-    assert "a scale and a zero" in write(NOTHING, timing=TIMING._replace(row=ROW | {"input": "1x96x128x3 uint8"}))
+    assert "overflow in float16" in write(NOTHING, replace(VERIFICATION, max_activation=7e4), quantize="none")
+    assert "scale and zero point" not in write()
+    assert "scale and zero point" in write(NOTHING, timing=replace(TIMING, input="1x96x128x3 uint8"))
     assert "which are no photographs" in write(NOTHING, data={"source": "scenes", "count": 4})

@@ -9,9 +9,9 @@ from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.latency import Layer, list_layers, read_table
 from mdepth_jax.tflite import timing
 from mdepth_jax.tflite.flatbuffer import count_operators
-from mdepth_jax.tflite.interpreter import load
-from mdepth_jax.tflite.timing import count_contents
-from tests.tflite.networks import SIZE, convolve
+from mdepth_jax.tflite.interpreter import create_interpreter
+from mdepth_jax.tflite.timing import summarize_graph
+from tests.tflite.networks import SIZE, build_network, convert_network, convolve
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_file_computes_its_layer(layer, operators):
     depthwise = layer.operation != "conv"
     kernel = random.normal(size=(layer.kernel, layer.kernel, 1 if depthwise else layer.in_channels, layer.out_channels))
     content = layer_timing.build_layer(layer, kernel)
-    interpreter = load(model_content=content)
+    interpreter = create_interpreter(model_content=content)
     (image,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
     x = random.normal(size=image["shape"]).astype(np.float32)
     interpreter.set_tensor(image["index"], x)
@@ -40,20 +40,21 @@ def test_a_file_computes_its_layer(layer, operators):
         interpreter.get_tensor(output["index"])[0], convolve(large, kernel, layer.stride), rtol=1e-5, atol=1e-5
     )
     assert count_operators(content) == operators
-    assert count_contents(interpreter).partitions == 1
+    assert summarize_graph(interpreter).partitions == 1
 
 
-def test_the_layers_are_those_of_the_exported_network(network, content):
-    """The decoder is one whose layers the export does not merge; at its end it up-samples the prediction."""
-    structure = find_structure(network, *SIZE)
+def test_the_layers_are_those_of_the_exported_network():
+    """The decoder is one whose layers the export does not merge; its last layer up-samples the prediction."""
+    content = convert_network()
+    structure = find_structure(build_network(), *SIZE)
     files = [layer_timing.build_layer(layer) for layer in list_layers(structure, structure.shapes)]
     counts = sum((count_operators(file) for file in files), Counter())
     whole = count_operators(content)
     assert counts["CONV_2D"] == whole["CONV_2D"]
     assert counts["DEPTHWISE_CONV_2D"] == whole["DEPTHWISE_CONV_2D"]
     assert counts["RESHAPE"] == whole["RESHAPE"] - 3
-    macs = sum(count_contents(load(model_content=file)).macs for file in files)
-    assert macs == count_contents(load(model_content=content)).macs
+    macs = sum(summarize_graph(create_interpreter(model_content=file)).macs for file in files)
+    assert macs == summarize_graph(create_interpreter(model_content=content)).macs
 
 
 WANTED = [Layer("conv", 1, 1, 4, 6, 8 * number, 8) for number in range(1, 6)]
@@ -73,7 +74,7 @@ class Timer:
         return timing.time_files(paths, threads=1, rounds=1)
 
 
-def test_an_interrupted_table_goes_on(tmp_path, monkeypatch):
+def test_an_interrupted_table_is_continued(tmp_path, monkeypatch):
     monkeypatch.setattr(layer_timing, "BATCH", 2)
     path, unlimited = tmp_path / "table.csv", Timer(9)
     with pytest.raises(KeyboardInterrupt):
@@ -88,11 +89,11 @@ def test_an_interrupted_table_goes_on(tmp_path, monkeypatch):
     layer_timing.fill_table(path, WANTED, "here", Timer(0))  # nothing is left
 
 
-def test_what_cannot_be_filled(network, tmp_path):
+def test_tables_that_cannot_be_filled(tmp_path):
     layer_timing.fill_table(tmp_path / "table.csv", WANTED[:1], "here", Timer(1))
     with pytest.raises(UserError, match="measured on here, not on Phone 1"):
         layer_timing.fill_table(tmp_path / "table.csv", WANTED, "Phone 1", Timer(0))
     with pytest.raises(UserError, match="cannot be written"):
         layer_timing.fill_table(tmp_path / "table.csv" / "more", WANTED, "here", Timer(0))
-    with pytest.raises(UserError, match="--height -32: must be a multiple of 32"):
-        layer_timing.measure_network(network, -40, 64, tmp_path / "other.csv", "here", Timer(0))
+    with pytest.raises(UserError, match="`height` is -32; it must be a multiple of 32"):
+        layer_timing.time_network(build_network(), -40, 64, tmp_path / "other.csv", "here", Timer(0))

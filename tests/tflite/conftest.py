@@ -1,21 +1,46 @@
+import os
+import stat
+
 import pytest
 
-from mdepth_jax.export.calibration import rendered_images
-from mdepth_jax.tflite.conversion import convert
-from tests.tflite.networks import SIZE, make_network
+from tests.tflite.networks import build_network, convert_network, render_images
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def images():
-    return rendered_images(*SIZE, 6)
+    return render_images()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def network():
-    """A network that quantises well without training."""
-    return make_network(encoder="mobilenet_v1", decoder="nnconv5")
+    """A network that quantizes well without training."""
+    return build_network()
 
 
-@pytest.fixture(scope="module")
-def content(network):
-    return convert(network, *SIZE)
+@pytest.fixture(scope="session")
+def content():
+    """The network as a float32 file."""
+    return convert_network("none")
+
+
+@pytest.fixture(scope="session")
+def int8():
+    """The network as an int8 file."""
+    return convert_network("int8")
+
+
+@pytest.fixture
+def adb(tmp_path, monkeypatch):
+    """Puts an `adb` in the path that has a phone for which `shell` runs the given script, and keeps its commands."""
+
+    def install(shell, devices="ABC123\tdevice"):
+        program = tmp_path / "adb"
+        program.write_text(
+            f'#!/bin/sh\necho "$@" >> {tmp_path}/log\ncase "$1" in\n'
+            f"devices) printf 'List of devices attached\\n{devices}\\n\\n';;\nshell) {shell};;\nesac\n"
+        )
+        program.chmod(program.stat().st_mode | stat.S_IEXEC)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        return tmp_path / "log"
+
+    return install

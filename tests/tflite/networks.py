@@ -1,18 +1,22 @@
-"""Small networks whose batch normalisation is not the identity."""
+"""Small networks whose batch normalization is not the identity, and their files."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from mdepth_jax.data.sources.scenes import Scenes
 from mdepth_jax.models import DepthNet, build_model, default_config
 from mdepth_jax.models.depthwise import pad_widths
+from mdepth_jax.tflite.conversion import convert
 
 SIZE = 64, 96
 
 
 def make_network(**options) -> DepthNet:
-    """An untrained network in evaluation mode; the options are those of `default_config`, width 0.25 by default.
+    """Builds an untrained network in evaluation mode; the options are those of `default_config`, width 0.25 by default.
 
     NumPy draws all values, which compiles nothing.
     """
@@ -39,6 +43,26 @@ def make_network(**options) -> DepthNet:
     return model
 
 
+# Built once per process, whichever file of tests asks first.
+@functools.cache
+def render_images():
+    """Renders six images at `SIZE`."""
+    scenes = Scenes(6, *SIZE, split="test")
+    return [scenes[index]["image"] for index in range(len(scenes))]
+
+
+@functools.cache
+def build_network():
+    """Builds a network that quantizes well without training."""
+    return make_network(encoder="mobilenet_v1", decoder="nnconv5")
+
+
+@functools.cache
+def convert_network(quantize="none"):
+    """Converts that network; int8 with all images."""
+    return convert(build_network(), *SIZE, quantize, render_images())
+
+
 def draw(*shapes):
     random = np.random.default_rng(0)
     return [random.normal(size=shape) for shape in shapes]
@@ -49,7 +73,7 @@ def pointwise(x, arrays):
 
 
 def convolve(x, kernel, stride=1, padding="SAME"):
-    """Of one image, pixel by pixel; a kernel `[size, size, 1, channels]` channel by channel."""
+    """Convolves one image pixel by pixel; with a kernel `[size, size, 1, channels]` channel by channel."""
     size, _, inputs, _ = kernel.shape
     if padding == "SAME":
         x = np.pad(x, (*(pad_widths(side, size, stride, "SAME") for side in x.shape[:2]), (0, 0)))

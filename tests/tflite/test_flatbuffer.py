@@ -2,24 +2,25 @@ import numpy as np
 import pytest
 from tensorflow.lite.tools import flatbuffer_utils
 
-from mdepth_jax.tflite.flatbuffer import add_metadata, count_operators, read_metadata, store_in_float16
-from mdepth_jax.tflite.interpreter import count_partitions, load
+from mdepth_jax.tflite.flatbuffer import add_metadata, count_operators, quantize_to_float16, read_metadata
+from mdepth_jax.tflite.interpreter import count_partitions, create_interpreter
 
 
 def run(content, image):
-    interpreter = load(model_content=content)
+    interpreter = create_interpreter(model_content=content)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[np.newaxis].astype(np.float32))
     interpreter.invoke()
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
 def test_metadata_travels_with_the_file(content, images):
-    about = {"output": "larger = farther", "größe": [1, 2.5, None]}
-    described = add_metadata(content, about)
-    assert read_metadata(described) == about
+    metadata = {"output": "larger = farther", "größe": [1, 2.5, None]}
+    described = add_metadata(content, metadata)
+    assert read_metadata(described) == metadata
     assert read_metadata(content) == {}
     np.testing.assert_array_equal(run(described, images[0]), run(content, images[0]))
-    assert load(model_content=described).get_signature_list() == load(model_content=content).get_signature_list()
+    signatures = [create_interpreter(model_content=file).get_signature_list() for file in (described, content)]
+    assert signatures[0] == signatures[1]
 
 
 def test_weights_stay_aligned(content):
@@ -39,16 +40,16 @@ def test_operators_are_counted(content):
     assert counts["DEPTHWISE_CONV_2D"] == 13 + 1 + 4 * 2  # two rows where the size doubles
 
 
-@pytest.mark.parametrize("smallest", [1, 4096])
-def test_large_weights_in_float16(content, images, smallest):
-    halved = store_in_float16(content, smallest)
+@pytest.mark.parametrize("min_elements", [1, 4096])
+def test_large_weights_in_float16(content, images, min_elements):
+    halved = quantize_to_float16(content, min_elements)
     expected = run(content, images[0])
     error = np.abs(run(halved, images[0]) - expected).max() / np.ptp(expected)
     assert 0 < error < 5e-3
     assert len(halved) < 0.6 * len(content)
     assert count_operators(halved) - count_operators(content) == {"DEQUANTIZE": count_operators(halved)["DEQUANTIZE"]}
-    assert count_partitions(load(model_content=halved)) == 1
+    assert count_partitions(create_interpreter(model_content=halved)) == 1
 
 
 def test_no_weight_is_large_enough(content):
-    assert count_operators(store_in_float16(content, 10**9)) == count_operators(content)
+    assert count_operators(quantize_to_float16(content, 10**9)) == count_operators(content)

@@ -4,7 +4,7 @@ import pytest
 from flax import nnx
 
 from mdepth_jax.models.layers import DepthwiseConv
-from mdepth_jax.tflite.folded_layers import Affine, UpsamplingConv, split_hard_swish, split_rows
+from mdepth_jax.tflite.folded_layers import ConvWeights, UpsamplingConv, split_hard_swish, split_rows
 from tests.tflite.networks import convolve, draw
 
 
@@ -22,7 +22,8 @@ def test_rows_equal_up_sampling_and_one_large_kernel(size):
 @pytest.mark.parametrize("width", [1, 4])
 def test_rows_are_interleaved(width):
     x, kernel, bias = draw((2, 3, width, 2), (5, 5, 1, 2), 2)
-    layer = UpsamplingConv(Affine(kernel, bias), DepthwiseConv(2, 5, upsample=True, rngs=nnx.Rngs(0)), nnx.relu, "")
+    original = DepthwiseConv(2, 5, upsample=True, rngs=nnx.Rngs(0))
+    layer = UpsamplingConv(ConvWeights(kernel, bias), original, nnx.relu, "")
     expected = [np.maximum(convolve(image.repeat(2, 0).repeat(2, 1), kernel) + bias, 0) for image in x]
     np.testing.assert_allclose(layer(jnp.asarray(x, jnp.float32)), expected, rtol=1e-5, atol=1e-5)
 

@@ -3,7 +3,7 @@ import pytest
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.tensorflow_cpu import tf
-from mdepth_jax.tflite.interpreter import DepthInterpreter, decode, encode, open_interpreter
+from mdepth_jax.tflite.interpreter import DepthInterpreter, dequantize, open_interpreter, quantize
 from tests.tflite.networks import SIZE
 
 
@@ -26,12 +26,12 @@ def test_runs_images_one_by_one(path, images):
         interpreter(np.zeros((1, 96, 64, 3), np.uint8))
 
 
-def test_integers_stand_for_real_values():
+def test_quantization_of_values():
     tensor = {"dtype": np.uint8, "quantization": (0.5, 10)}
-    stored = encode(np.float32([-5, 0, 0.3, 1000]), tensor)
+    stored = quantize(np.float32([-5, 0, 0.3, 1000]), tensor)
     assert stored.dtype == np.uint8
     assert stored.tolist() == [0, 10, 11, 255]
-    np.testing.assert_array_equal(decode(stored, tensor), np.float32([-5, 0, 0.5, 122.5]))
+    np.testing.assert_array_equal(dequantize(stored, tensor), np.float32([-5, 0, 0.5, 122.5]))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a network", b"\x1c\0\0\0TFL3"])

@@ -1,5 +1,4 @@
-import os
-import stat
+from dataclasses import replace
 
 import pytest
 
@@ -81,8 +80,8 @@ ERROR: Benchmarking failed.
 def test_parse_output():
     timing = phone.parse_output(CPU)
     assert timing == phone.PhoneTiming("CPU", 75, 13.057, 13.3439, 13.312, 13.688, 35.8633)
-    assert phone.parse_output(GPU) == timing._replace(ran_on="GPU")
-    assert phone.parse_output(NNAPI % PARTIAL) == timing._replace(ran_on="NNAPI in part")
+    assert phone.parse_output(GPU) == replace(timing, ran_on="GPU")
+    assert phone.parse_output(NNAPI % PARTIAL) == replace(timing, ran_on="NNAPI in part")
     assert phone.parse_output(NNAPI % REFUSED) == timing
     assert phone.parse_output(OLD) == phone.PhoneTiming("CPU", 50, 1390.411, 1401.02, None, None, None)
 
@@ -95,23 +94,6 @@ def test_a_tool_that_fails(text, message):
         phone.parse_output(text)
 
 
-@pytest.fixture
-def adb(tmp_path, monkeypatch):
-    """Puts an `adb` in the path that has a phone for which `shell` runs the given script, and keeps its commands."""
-
-    def install(shell, devices="ABC123\tdevice"):
-        program = tmp_path / "adb"
-        program.write_text(
-            f'#!/bin/sh\necho "$@" >> {tmp_path}/log\ncase "$1" in\n'
-            f"devices) printf 'List of devices attached\\n{devices}\\n\\n';;\nshell) {shell};;\nesac\n"
-        )
-        program.chmod(program.stat().st_mode | stat.S_IEXEC)
-        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        return tmp_path / "log"
-
-    return install
-
-
 def test_every_file_on_every_delegate(adb, tmp_path):
     for name, text in {"cpu": CPU, "gpu": FAILED, "nnapi": NNAPI % REFUSED}.items():
         (tmp_path / name).write_text(text)
@@ -122,9 +104,9 @@ def test_every_file_on_every_delegate(adb, tmp_path):
         *use_nnapi*) cat {tmp_path}/nnapi;;
         */benchmark_model*) cat {tmp_path}/cpu;;
         esac""")
-    assert phone.connected_phone() == "Phone 1"
+    assert phone.find_phone() == "Phone 1"
     paths = [tmp_path / "a.tflite", tmp_path / "b.tflite"]
-    rows = phone.benchmark_on_phone(paths, threads=2, runs=30)
+    rows = [result.to_row() for result in phone.benchmark_on_phone(paths, threads=2, runs=30)]
     assert [(row["model"], row["asked_for"], row["ran_on"]) for row in rows if row["asked_for"] != "GPU"] == [
         ("a.tflite", "CPU", "CPU"), ("b.tflite", "CPU", "CPU"),
         ("a.tflite", "NNAPI", "CPU"), ("b.tflite", "NNAPI", "CPU"),
@@ -157,7 +139,7 @@ def test_fastest_inferences_on_the_cpu(adb, tmp_path):
 
 def test_the_tool_is_pushed_or_missed(adb, tmp_path):
     log = adb("echo 'ls: /data/local/tmp/benchmark_model: No such file or directory'; exit 1")
-    with pytest.raises(UserError, match="give the file with --tool"):
+    with pytest.raises(UserError, match="set `tool` to the file"):
         phone.benchmark_on_phone([], threads=1, runs=1)
     with pytest.raises(UserError, match=r"adb shell .*No such file"):
         phone.benchmark_on_phone([], threads=1, runs=1, tool=tmp_path / "tool")
@@ -170,10 +152,10 @@ def test_the_tool_is_pushed_or_missed(adb, tmp_path):
 def test_no_phone(adb, devices, message):
     adb("exit 1", devices)
     with pytest.raises(UserError, match=message):
-        phone.connected_phone()
+        phone.find_phone()
 
 
 def test_no_adb(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match="adb is not installed"):
-        phone.connected_phone()
+        phone.find_phone()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.export.verification import check, compare, predict
+from mdepth_jax.export.verification import check_agreement, compare, predict
 from mdepth_jax.tflite.conversion import convert
 from mdepth_jax.tflite.flatbuffer import count_operators
-from mdepth_jax.tflite.interpreter import DepthInterpreter, count_partitions, load
+from mdepth_jax.tflite.interpreter import DepthInterpreter, count_partitions, create_interpreter
 from mdepth_jax.tflite.quantization import LayerReport, check_float16_range, report_layers
 from tests.tflite.networks import SIZE, make_network
 
@@ -29,56 +29,51 @@ def swish(images):
     return model, predict(model, images)
 
 
-@pytest.fixture(scope="module")
-def int8(network, images):
-    return convert(network, *SIZE, "int8", images)
-
-
-@pytest.mark.parametrize("kind", ["dynamic", "int8"])
-def test_integers_keep_the_order_of_depths(kind, network, content, int8, images, reference, tmp_path):
-    converted = int8 if kind == "int8" else convert(network, *SIZE, kind, images)
-    check(kind, compare(reference, depth_of(converted, images, tmp_path)))
+@pytest.mark.parametrize("quantize", ["dynamic", "int8"])
+def test_int8_weights_keep_the_order_of_depths(quantize, network, content, int8, images, reference, tmp_path):
+    converted = int8 if quantize == "int8" else convert(network, *SIZE, quantize, images)
+    check_agreement(quantize, compare(reference, depth_of(converted, images, tmp_path)))
     assert len(converted) < 0.4 * len(content)
-    assert kind == "dynamic" or count_partitions(load(model_content=converted)) == 1
+    assert quantize == "dynamic" or count_partitions(create_interpreter(model_content=converted)) == 1
 
 
-@pytest.mark.parametrize("kind", ["float16", "int8"])
-def test_swish_and_squeeze_excite(kind, swish, images, tmp_path):
+@pytest.mark.parametrize("quantize", ["float16", "int8"])
+def test_swish_and_squeeze_excite(quantize, swish, images, tmp_path):
     model, expected = swish
-    content = convert(model, *SIZE, kind, images)
-    assert count_operators(content)["QUANTIZE"] == (1 if kind == "int8" else 0)
-    assert count_partitions(load(model_content=content)) == 1
-    check(kind, compare(expected, depth_of(content, images, tmp_path)))
+    content = convert(model, *SIZE, quantize, images)
+    assert count_operators(content)["QUANTIZE"] == (1 if quantize == "int8" else 0)
+    assert count_partitions(create_interpreter(model_content=content)) == 1
+    check_agreement(quantize, compare(expected, depth_of(content, images, tmp_path)))
 
 
-def test_the_fbnet_decoder_in_integers(images, tmp_path):
+def test_the_fbnet_decoder_in_int8(images, tmp_path):
     model = make_network(encoder="mobilenet_v1")
     content = convert(model, *SIZE, "int8", images)
-    assert count_partitions(load(model_content=content)) == 1
-    check("int8", compare(predict(model, images), depth_of(content, images, tmp_path)))
+    assert count_partitions(create_interpreter(model_content=content)) == 1
+    check_agreement("int8", compare(predict(model, images), depth_of(content, images, tmp_path)))
 
 
-def test_hard_swish_in_integers_is_one_part(images):
+def test_hard_swish_in_int8_is_one_partition(images):
     model = make_network(encoder="mobilenet_v3_large")
     content = convert(model, *SIZE, "int8", images[:1])
-    assert count_partitions(load(model_content=content)) == 1
-    reference = count_operators(convert(model, *SIZE, comparable="int8"))
+    assert count_partitions(create_interpreter(model_content=content)) == 1
+    reference = count_operators(convert(model, *SIZE, operators_for="int8"))
     assert "HARD_SWISH" not in reference
     assert reference["MUL"] == 2 * 8 + 2 * 21  # of 8 squeeze-excites and of 21 hard swishes
     assert count_operators(content) == reference + Counter(QUANTIZE=1, DEQUANTIZE=1)
 
 
 @pytest.mark.slow
-def test_integers_at_full_width_are_one_part(images):
+def test_int8_at_full_width_is_one_partition(images):
     content = convert(make_network(encoder="mnasnet", width=1.0), *SIZE, "int8", images[:1])
-    assert count_partitions(load(model_content=content)) == 1
+    assert count_partitions(create_interpreter(model_content=content)) == 1
 
 
-def test_integers_in_and_out(network, images, int8, tmp_path):
+def test_integer_input_and_output(network, images, int8, tmp_path):
     content = convert(network, *SIZE, "int8", images, integer_io=True)
-    interpreter = load(model_content=content)
+    interpreter = create_interpreter(model_content=content)
     assert interpreter.get_input_details()[0]["dtype"] == interpreter.get_output_details()[0]["dtype"] == np.uint8
-    integers, floats = (depth_of(kind, images, tmp_path) for kind in (content, int8))
+    integers, floats = (depth_of(file, images, tmp_path) for file in (content, int8))
     scale, _ = interpreter.get_output_details()[0]["quantization"]
     np.testing.assert_allclose(integers, floats, rtol=0, atol=1.01 * scale)
 

@@ -1,0 +1,63 @@
+"""Timing of `.tflite` files on this machine or on a connected phone, with the same settings."""
+
+import pathlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mdepth_jax.tflite import phone, timing
+from mdepth_jax.tflite.interpreter import open_interpreter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """This machine's CPU, or an Android phone that is connected with adb.
+
+    Attributes:
+        device: "here" for this machine, "adb" for the phone.
+        threads: Number of CPU threads.
+        rounds: Number of bursts of `timing.BURST` inferences of each file.
+        tool: Path of `benchmark_model` for the phone; None if it is on the phone already.
+    """
+
+    device: Literal["here", "adb"] = "here"
+    threads: int = 1
+    rounds: int = 5
+    tool: pathlib.Path | None = None
+
+    def describe(self) -> str:
+        """Describes the device.
+
+        Raises:
+            UserError: As `phone.find_phone`.
+        """
+        name = phone.find_phone() if self.device == "adb" else timing.describe_processor()
+        return f"{name}, {self.threads} threads"
+
+    def time_files(self, paths: Sequence[pathlib.Path]) -> list[float]:
+        """Times the fastest inference of each file on the CPU, in milliseconds.
+
+        Raises:
+            UserError: As `phone.time_files` or `timing.time_files`.
+        """
+        if self.device == "adb":
+            return phone.time_files(paths, self.threads, self.rounds * timing.BURST, self.tool)
+        return timing.time_files(paths, self.threads, self.rounds)
+
+    def benchmark_files(self, paths: Sequence[pathlib.Path]) -> tuple[str, list[dict[str, Any]]]:
+        """Times files, on a phone with all its delegates.
+
+        Returns:
+            The setting in words, and the rows of a table.
+
+        Raises:
+            UserError: As `phone.benchmark_on_phone` or `timing.benchmark_files`.
+        """
+        if self.device == "here":
+            timings = timing.benchmark_files(paths, self.threads, self.rounds)
+            return timing.describe_setting(self.rounds), [result.to_row() for result in timings]
+        for path in paths:
+            open_interpreter(path)  # finds a damaged file before anything is copied
+        setting = self.describe()
+        results = phone.benchmark_on_phone(paths, self.threads, self.rounds * timing.BURST, self.tool)
+        return setting, [result.to_row() for result in results]

@@ -30,14 +30,14 @@ def read_rows(path):
 
 def test_a_search(run, tmp_path, capsys):
     workdir = tmp_path / "run"
-    flags = ["--model", str(run), "--workdir", str(workdir), "--target_params", "330e3", "--first_step", "0.15",
+    flags = ["--model", str(run), "--workdir", str(workdir), "--target_params", "315e3", "--first_step", "0.15",
              "--short_steps", "2", "--config.optim.learning_rate=0.01"]  # fmt: skip
     assert prune.main(flags) == 0
     printed = capsys.readouterr().out
     assert "2 intermediate heads; they are dropped" in printed
     assert (workdir / "report.md").read_text() in printed
     weights = load_weights(workdir)
-    assert count_parameters(weights.model) <= 330e3
+    assert count_parameters(weights.model) <= 315e3
     assert (weights.config.heads, weights.header.pairs) == (0, 4)
     assert weights.header.scores.keys() == {"whdr"}
     assert [earlier.config["model"]["heads"] for earlier in weights.header.earlier] == [2]
@@ -55,8 +55,8 @@ def test_a_search(run, tmp_path, capsys):
 
     assert prune.main(flags) == 0  # nothing is left to do
     assert (workdir / "report.md").read_text() in capsys.readouterr().out
-    with pytest.raises(UserError, match=r"belongs to another search .*first_step: '0\.2', there '0\.15'"):
-        prune.main([*flags, "--first_step", "0.2"])
+    with pytest.raises(UserError, match=r"belongs to another search .*first_step: '0\.3', there '0\.15'"):
+        prune.main([*flags, "--first_step", "0.3"])
 
 
 def test_a_latency_that_was_measured_here(run, tmp_path, capsys):

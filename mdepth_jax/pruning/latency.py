@@ -176,7 +176,7 @@ def write_table(path: pathlib.Path, milliseconds: Mapping[Layer, float], measure
     Args:
         path: Path of the CSV file.
         milliseconds: Milliseconds by layer.
-        measured_on: Device and settings of the measurement.
+        measured_on: Device and settings that the layers were timed with.
 
     Raises:
         UserError: If it cannot be written.

@@ -1,4 +1,4 @@
-"""The record of what is pruned and to which budget."""
+"""A pruning task: the network and its resource budget."""
 
 from dataclasses import dataclass
 

@@ -20,6 +20,7 @@ from mdepth_jax.training.config import overlay
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.terms import parse_terms
 from tests.models.test_depth_net import build_small
+from tests.pruning.networks import build_random
 from tests.training.batches import SIZE, random_batch
 
 BUDGET = 6600.0
@@ -78,7 +79,7 @@ def write_run(directory, *, terms="ranking+dense"):
         train={"epochs": 1, "log_every": 1},
     )
     directory.mkdir()
-    model = build_model(config.model, rngs=nnx.Rngs(0))
+    model = build_random(lambda: build_model(config.model, rngs=nnx.Rngs(0)))
     save_weights(directory / "model.safetensors", model, config.model, Header(TrainingRun(config=config.to_dict())))
     (directory / "config.json").write_text(json.dumps(config.to_dict()))
     return directory

@@ -97,7 +97,7 @@ def test_heads_are_dropped(run, capsys):
     [
         (9e9, {}, "the target is 9,000,000,000 parameters, the network has"),
         (1e3, {}, "with 8 channels in every group"),
-        (330e3, {"model_colour": 1}, r"config\.model\.colour"),
+        (330e3, {"model_hats": 1}, r"config\.model\.hats"),
         (330e3, {"optim_optimizer": "adm"}, r"config\.optim\.optimizer"),
     ],
 )

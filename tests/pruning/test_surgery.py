@@ -22,6 +22,7 @@ from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.netadapt import choose_width
 from mdepth_jax.pruning.resources import count_macs
 from mdepth_jax.training.config import overlay
+from tests.pruning.networks import build_random
 
 # Place in the original's sequence, kernel size, stride, whether depthwise.
 GOLDEN_LAYERS = (
@@ -155,13 +156,10 @@ def build_shuffled():
     return DepthNet(encoder, FBNetDecoder(encoder.widths, rngs=rngs))
 
 
-def prepare(model, size=64):
-    """Gives a network arbitrary statistics and offsets; returns it with its structure and a part of every group."""
+def prepare(build, size=64):
+    """Builds a network; returns it with its structure and a part of every group."""
+    model, rng = build_random(build), np.random.default_rng(0)
     model.set_attributes(implementation="lax")
-    rng = np.random.default_rng(0)
-    for name, variable in named_tensors(model).items():
-        if "norm" in name:
-            variable[...] = jnp.asarray(rng.uniform(0.5, 1.5, variable.shape), variable.dtype)
     structure = find_structure(model, size, size)
     kept = [rng.permutation(group.channels) < max(2, group.channels // 2) for group in structure.groups]
     return model, structure, kept
@@ -187,7 +185,7 @@ def before_and_after_a_step(graph, params, batch_stats, image, target):
 
 @pytest.mark.parametrize("build", [build_residual, build_shuffled])
 def test_masked_and_narrower_networks_agree_before_and_after_a_step(build):
-    model, structure, kept = prepare(build())
+    model, structure, kept = prepare(build)
     rng = np.random.default_rng(1)
     image = jnp.asarray(rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8))
     target = jnp.asarray(rng.normal(size=(4, 64, 64, 1)), jnp.float32)
@@ -213,7 +211,7 @@ def test_masked_and_narrower_networks_agree_before_and_after_a_step(build):
 def test_a_narrower_network_is_an_ordinary_model(tmp_path):
     """Its widths are stored with its file."""
     config = overlay(model={"encoder": "mobilenet_v3_large", "width": 0.25, "heads": 0}).model
-    model, structure, kept = prepare(build_model(config, rngs=nnx.Rngs(0)))
+    model, structure, kept = prepare(lambda: build_model(config, rngs=nnx.Rngs(0)))
     smaller = surgery.remove_channels(model, structure, kept)
     assert read_widths(smaller) != read_widths(model)
     config.widths = describe(smaller)
@@ -223,8 +221,9 @@ def test_a_narrower_network_is_an_ordinary_model(tmp_path):
     loaded, read = weights.model, weights.config
     assert read.widths == config.widths
     assert read_widths(loaded) == read_widths(smaller)
+    found = named_tensors(loaded)
     for name, variable in named_tensors(smaller).items():
-        np.testing.assert_array_equal(named_tensors(loaded)[name], variable)
+        np.testing.assert_array_equal(found[name], variable)
 
 
 def test_the_most_important_of_those_that_are_kept(x64):

@@ -97,7 +97,7 @@ RECIPES = {  # smallest learning rate: MTAdam divides by the largest of the loss
 @pytest.mark.parametrize("name", [name for name in RUNS if name not in RECIPES])
 def test_one_step(name, folder, tmp_path):
     config = make_tiny(name, folder)
-    trainer, _ = train.prepare(config, tmp_path / "run")
+    trainer = train.prepare(config, tmp_path / "run")
     assert trainer.total_steps == 1
     check_records(name, config, trainer.run())
 
@@ -115,7 +115,7 @@ def test_a_fixed_batch_is_learnt_in_fifty_steps(name, folder, tmp_path, monkeypa
         return data._replace(train=lambda step: itertools.repeat(batch), steps_per_epoch=50), supervision
 
     monkeypatch.setattr(train, "open_data", open_fixed_batch)
-    trainer, _ = train.prepare(config, tmp_path / "run")
+    trainer = train.prepare(config, tmp_path / "run")
     result = trainer.run()
     check_records(name, config, result)
     totals = [record["total"] for record in result.records if "total" in record]
@@ -199,7 +199,7 @@ def test_unknown_variants_name_the_known_ones(file, variant):
 def test_unlabelled_images_join_for_the_pixelwise_term(folder, tmp_path):
     config = make_tiny("kd.py:pairs", folder)
     config.data.unlabelled = str(folder)
-    trainer, _ = train.prepare(config, tmp_path / "run")
+    trainer = train.prepare(config, tmp_path / "run")
     labelled = len((folder / "pairs_train.csv").read_text().splitlines()) // 2
     images = len(list((folder / "images").iterdir()))
     assert trainer.total_steps == (labelled + images) // 2

@@ -92,8 +92,8 @@ def understand(command, monkeypatch):
     if module == "mdepth_jax.train":
         monkeypatch.setattr(sys, "argv", [module, *flags])
         with flagsaver.flagsaver():
-            config, workdir = train.parse(flags)
-        for run in stages.runs(config, workdir).values():
+            given = train.parse(flags)
+        for run in stages.runs(given.config, given.workdir).values():
             check_config(run)
         return
     name = f"{module}.__main__" if module == "mdepth_jax.models" else module

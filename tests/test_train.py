@@ -112,7 +112,7 @@ def test_killed_run_goes_on_bit_for_bit(finished, tmp_path):
     assert process.wait() == -signal.SIGKILL
     again = run(*flags)
     assert again.returncode == 0, again.stderr
-    assert "Going on at step" in again.stdout
+    assert "Resuming at step" in again.stdout
     assert deterministic(broken) == deterministic(whole)
     assert_same_checkpoints(whole, broken, step=8)
 
@@ -183,7 +183,7 @@ def test_stages_run_in_order_and_go_on_where_they_were_stopped(tmp_path):
     again = subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     assert again.returncode == 0, again.stderr
     assert "was finished before" in again.stdout
-    assert "Going on at step" in again.stdout
+    assert "Resuming at step" in again.stdout
     assert (workdir / names[0] / "report.md").read_text() == first
     assert logbook.read(workdir / names[1])[-1]["step"] == 20
     config = json.loads((workdir / names[1] / "config.json").read_text())
@@ -200,13 +200,13 @@ def test_stages_run_in_order_and_go_on_where_they_were_stopped(tmp_path):
         (["--config.loss.terms=rank"], "config.loss.terms"),
         (["--config.teacher.run=nowhere"], "nowhere does not exist"),
         (["--config.model.pretrained=nowhere.npz"], "nowhere.npz"),
-        (["stray"], "'stray' is no flag"),
+        (["stray"], "'stray' is not a flag"),
         (["--konfig.seed=1"], "konfig"),
         (
             ["--coordinator=localhost:1", "--processes=2", "--process=2"],
             "--process is 2; with --processes=2 give 0 to 1",
         ),
-        (["--processes=2", "--process=1"], "--processes and --process need --coordinator HOST:PORT"),
+        (["--processes=2", "--process=1"], "--processes and --process need --coordinator with HOST:PORT"),
         (["--config", "nothing.py"], "nothing.py"),
     ],
 )

@@ -23,7 +23,7 @@ from mdepth_jax.training import hosts
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.interrupt import Interrupt
-from mdepth_jax.training.logbook import append, read_lines, rewrite
+from mdepth_jax.training.logbook import append_record, read_records, write_records
 from mdepth_jax.training.state import TrainState
 from mdepth_jax.training.step import replicate
 
@@ -195,16 +195,16 @@ class Search:
 
     def _record(self, proposal: Proposal) -> None:
         self.proposals.append(proposal)
-        append(self._file, dataclasses.asdict(proposal))
+        append_record(self._file, dataclasses.asdict(proposal))
 
     def _resume(self) -> None:
         restored = self.checkpoints.restore(self.state)
         if restored is not None:
             self.state = restored
             self.kept = [np.asarray(restored.opt_state[str(index)]) for index in range(len(self.kept))]
-        known = [Proposal(**record) for record in read_lines(self._file)]
+        known = [Proposal(**record) for record in read_records(self._file)]
         self.proposals = [proposal for proposal in known if proposal.iteration <= self.iteration + 1]
-        rewrite(self._file, [dataclasses.asdict(proposal) for proposal in self.proposals])
+        write_records(self._file, [dataclasses.asdict(proposal) for proposal in self.proposals])
 
     def _make_state(self, iteration: int, params: Any, batch_stats: Any) -> TrainState:
         """Creates the content of a checkpoint, with the kept channels in the place of an optimizer's state."""

@@ -21,7 +21,7 @@ from mdepth_jax.training.evaluation import Evaluation, evaluate
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.optimizers import OPTIMIZERS, make_optimizer
 from mdepth_jax.training.state import TrainState, create_state
-from mdepth_jax.training.step import make_eval_step, make_train_step, make_training_mesh, replicate, teach
+from mdepth_jax.training.step import add_teacher, make_eval_step, make_train_step, make_training_mesh, replicate
 
 
 class ShortTermTrainer:
@@ -65,7 +65,7 @@ class ShortTermTrainer:
         """
         steps = self.settings.short_steps
         batches = itertools.islice(self.data.train(iteration * steps), steps)
-        return [teach(batch, self.mesh, self.teacher) for batch in batches]
+        return [add_teacher(batch, self.mesh, self.teacher) for batch in batches]
 
     def fine_tune(self, params: Any, batch_stats: Any, kept: Kept, batches: Sequence[Any]) -> tuple[Any, Any]:
         """Trains the network that has only the channels that are kept.

@@ -1,6 +1,6 @@
-"""The discriminator of holistic distillation: told the student's depth from the teacher's, it trains beside them.
+"""The discriminator of holistic distillation, trained with the network to separate its depth from the teacher's.
 
-Source: Sec. 3.3 and 4.3.1 of the paper; Liu et al. 2020, whose hinge loss and spectral normalisation are taken.
+Source: Sec. 3.3 and 4.3.1 of the paper; hinge loss and spectral normalization are those of Liu et al. 2020.
 """
 
 from typing import Any, NamedTuple
@@ -21,12 +21,12 @@ Depth = Float[Array, "batch height width 1"]
 
 
 class AdversaryState(NamedTuple):
-    """What training moves of the discriminator.
+    """The part of the discriminator that changes in training.
 
     Attributes:
         params: Trainable parameters.
-        rest: The vectors of the spectral normalisation.
-        opt_state: Of its own optimizer.
+        rest: Vectors of the spectral normalization.
+        opt_state: State of its own optimizer.
     """
 
     params: Any
@@ -35,14 +35,14 @@ class AdversaryState(NamedTuple):
 
 
 class Adversary:
-    """A discriminator with its optimizer; all that changes is in `AdversaryState`.
+    """A discriminator with its optimizer; everything that changes is in `AdversaryState`.
 
     Args:
-        config: The group `discriminator` of the configuration.
-        rngs: Seeds of the initialisation.
+        config: Group `discriminator` of the configuration.
+        rngs: Seeds of the initialization.
 
     Attributes:
-        start: The state at step 0.
+        start: State at step 0.
     """
 
     def __init__(self, config: ConfigDict, *, rngs: nnx.Rngs) -> None:
@@ -53,7 +53,13 @@ class Adversary:
         self.start = AdversaryState(params, rest, self.optimizer.init(params))
 
     def generator_loss(self, state: AdversaryState, image: Image, depth: Depth) -> Float[Array, ""]:
-        """Computes what the student pays for depth that does not pass as the teacher's."""
+        """Computes the network's loss against the discriminator.
+
+        Args:
+            state: State of the discriminator.
+            image: RGB image, 0 to 255.
+            depth: Depth that the network predicts.
+        """
         model = nnx.merge(self.graph, state.params, state.rest, copy=True)
         model.eval()
         return losses.hinge_generator_loss(model(image, depth))
@@ -61,14 +67,15 @@ class Adversary:
     def update(
         self, state: AdversaryState, step: Int[Array, ""], image: Image, real: Depth, fake: Depth
     ) -> AdversaryState:
-        """Trains the discriminator in every `update_every`-th step.
+        """Trains the discriminator in every `update_every`-th step and returns its new state.
 
         Args:
-            state: Before the step.
+            state: State before the step.
             step: Number of steps done.
-            image: RGB, 0 to 255.
-            real: The teacher's depth; where it is unknown (NaN) the student's stands in, which gives nothing away.
-            fake: The student's.
+            image: RGB image, 0 to 255.
+            real: The teacher's depth. Where it is unknown (NaN) it is replaced by the network's, so that the unknown
+                pixels do not reveal which one is real.
+            fake: Depth that the network predicts.
         """
         real = jnp.where(jnp.isfinite(real), real, fake)
         due = step % self.update_every == self.update_every - 1

@@ -20,7 +20,7 @@ class Checkpoints:
     `TrainState`; with it and the configuration, a resumed run equals an unbroken one bit for bit.
 
     Args:
-        workdir: The run directory.
+        workdir: Path of the run directory.
     """
 
     def __init__(self, workdir: pathlib.Path) -> None:
@@ -28,10 +28,10 @@ class Checkpoints:
         self._manager = self._open()
 
     def save(self, state: TrainState) -> None:
-        """Starts to write a checkpoint; the call returns while it is written.
+        """Starts to write a checkpoint, and returns while it is written.
 
         Args:
-            state: The state at the step to save; a step that is saved already is left as it is.
+            state: State to save; if there is a checkpoint of its step, that one stays.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
@@ -41,17 +41,17 @@ class Checkpoints:
     def restore(self, target: TrainState) -> TrainState | None:
         """Reads the latest checkpoint that can be read.
 
-        A damaged one after it is moved to `damaged-checkpoints/` with a warning. On several hosts every one calls this.
+        Later ones that are damaged are moved to `damaged-checkpoints/` with a warning. All hosts call this.
 
         Args:
-            target: A state of the structure, shapes, types and shardings to restore to.
+            target: State with the structure, shapes, types and shardings to restore to.
 
         Returns:
             The state, or None if there is no checkpoint.
 
         Raises:
-            UserError: If a checkpoint is of another architecture, naming the first tensor that differs; or if there are
-                checkpoints and none can be read: then all stay where they are.
+            UserError: If a checkpoint is of another architecture (the message names the first tensor that differs), or
+                if there are checkpoints and none can be read; then all stay where they are.
         """
         abstract = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
@@ -74,20 +74,20 @@ class Checkpoints:
             newest = max(damaged)
             raise UserError(
                 f"{self.directory}: none of its checkpoints can be read (the newest, {newest}: {damaged[newest]}); "
-                "give the same command again once the files are whole, or choose another --workdir to start anew"
+                "repeat the command once the files are complete, or choose another `workdir` to start anew"
             )
         return None
 
     def latest_step(self) -> int | None:
-        """Gives the step of the latest checkpoint, finished or being written."""
+        """Returns the step of the latest checkpoint, finished or being written."""
         return self._manager.latest_step()
 
     def wait(self) -> None:
-        """Waits until what was saved is on disk."""
+        """Waits until all checkpoints are on disk."""
         self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits, and frees the manager."""
+        """Waits until all checkpoints are on disk and frees the resources."""
         self._manager.close()
 
     def _open(self) -> ocp.CheckpointManager:
@@ -102,14 +102,14 @@ class Checkpoints:
             if there != here:
                 raise UserError(
                     f"{self.directory / str(step)} is of another network: {name} is {there} there and {here} here; "
-                    "choose another --workdir"
+                    "choose another `workdir`"
                 )
 
     def _set_aside(self, damaged: dict[int, str]) -> None:
         aside = self.directory.parent / "damaged-checkpoints"
         self._manager.close()
         for step, reason in damaged.items():
-            warnings.warn(f"checkpoint {step} cannot be read ({reason}); it goes to {aside}", stacklevel=3)
+            warnings.warn(f"checkpoint {step} cannot be read ({reason}); it is moved to {aside}", stacklevel=3)
             if hosts.is_first():
                 aside.mkdir(exist_ok=True)
                 (self.directory / str(step)).rename(_unused(aside / str(step)))
@@ -118,7 +118,7 @@ class Checkpoints:
 
 
 def _unused(path: pathlib.Path) -> pathlib.Path:
-    """Gives the path, with a number behind it if there is one of that name."""
+    """Returns the path, with a number behind its name if it exists."""
     numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
     return next(candidate for candidate in itertools.chain([path], numbered) if not candidate.exists())
 

@@ -1,4 +1,4 @@
-"""What a run ran on, so that its result can be reproduced."""
+"""The machine, the versions and the command of a run, recorded so that its result can be reproduced."""
 
 import datetime
 import importlib.metadata
@@ -28,12 +28,12 @@ PACKAGES = (
 
 
 def command() -> str:
-    """Gives the command line of this process, as it can be typed again."""
+    """Returns the command line of this process in a form that can be typed again."""
     return shlex.join(["python", *sys.orig_argv[1:]])
 
 
 def describe() -> dict[str, Any]:
-    """Gives versions, devices, git revision and command, ready for JSON."""
+    """Returns versions, devices, git revision and command, ready for JSON."""
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command(),
@@ -49,10 +49,14 @@ def describe() -> dict[str, Any]:
 
 
 def record(workdir: pathlib.Path) -> None:
-    """Adds what `describe` gives to the list in `environment.json` of a run directory: one entry for each start."""
+    """Appends the description of this process to `environment.json`, which has one entry for each start of a run.
+
+    Args:
+        workdir: Path of the run directory.
+    """
     path = workdir / "environment.json"
     starts = read_json(path) if path.exists() else []
-    starts = starts if isinstance(starts, list) else [starts]  # earlier versions knew the last start alone
+    starts = starts if isinstance(starts, list) else [starts]  # earlier versions recorded the last start alone
     write_json(path, [*starts, describe()])
 
 
@@ -64,19 +68,10 @@ def _version(package: str) -> str | None:
 
 
 def _git_revision() -> str | None:
-    """Gives the commit of the checkout, with "+changes" if files differ from it; None outside a checkout."""
+    """Returns the commit of the checkout, with "+changes" if files differ from it; None outside a checkout."""
     root = pathlib.Path(__file__).parent
-    command = [
-        "git",
-        "-C",
-        str(root),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--exclude=*",
-        "--dirty=+changes",
-    ]
+    describe_head = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(describe_head, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -27,10 +27,10 @@ class Evaluation(NamedTuple):
         wrong: Number of pairs ordered wrongly.
         total: Number of pairs.
         row_wrong: Wrong pairs of the baseline that calls the higher image row the farther one (a tie is half wrong).
-        depth: Errors against the depth maps; None if there are no maps to compare with.
-        images: `[n, H, W, 3]`, uint8, the first batch.
-        predictions: `[n, H, W, 1]`, of those images.
-        references: `[n, H, W, 1]`, true or teacher's depth of those images, or None.
+        depth: Errors against the depth maps; None if depth is not evaluated.
+        images: Images of the first batch, `[n, H, W, 3]`, uint8.
+        predictions: Predictions for those images, `[n, H, W, 1]`.
+        references: True depth of those images or the teacher's, `[n, H, W, 1]`; None if neither is known.
     """
 
     wrong: int
@@ -43,7 +43,7 @@ class Evaluation(NamedTuple):
 
     @property
     def scores(self) -> dict[str, float]:
-        """What can be said: `whdr` if there are pairs; `rmse`, `delta1`, `si_rmse` if there are depth maps."""
+        """Scores by name: `whdr` if there are pairs; `rmse`, `delta1`, `si_rmse` if there are depth maps."""
         scores = {"whdr": self.whdr} if self.total else {}
         if self.maps:
             scores |= {name: float(getattr(self.depth, name)) for name in ("rmse", "delta1", "si_rmse")}
@@ -66,7 +66,7 @@ class Evaluation(NamedTuple):
 
     @property
     def interval(self) -> float:
-        """See `metrics.whdr_interval`."""
+        """Half of the 95 % confidence interval of WHDR."""
         return metrics.whdr_interval(self.whdr, self.total)
 
 
@@ -82,12 +82,13 @@ def evaluate(
     """Scores a network on a held-out set, counting every pair and every pixel once.
 
     Args:
-        eval_step: Scores a batch on the devices: see `step.make_eval_step`.
-        batches: Of `mdepth_jax.data.pipeline.eval_batches`.
-        mesh: The devices.
-        truths: Of `mdepth_jax.data.pipeline.eval_truths`: predictions are compared at the size of the true maps.
-        log: The network predicts this factor times the logarithm of depth; 0: depth itself.
-        align: Whether every prediction first gets the mean and deviation of NYUv2, as relative depth must.
+        eval_step: Function from a batch on the devices to the scores of `step.score_pairs`.
+        batches: Batches of `mdepth_jax.data.pipeline.eval_batches`.
+        mesh: Devices.
+        truths: Maps of `mdepth_jax.data.pipeline.eval_truths`, at whose sizes predictions are compared; None for no
+            evaluation of depth.
+        log: Factor of the logarithm of depth that the network predicts; 0 if it predicts depth itself.
+        align: Whether each prediction is first shifted and scaled to the mean and deviation of NYUv2 (relative depth).
     """
     counts = np.zeros(3)
     compared: list[metrics.DenseSums] = []
@@ -112,7 +113,7 @@ def evaluate(
 
 
 def _compare(prediction: np.ndarray, truth: np.ndarray | None, log: float, align: bool) -> metrics.DenseSums:
-    """Compares one prediction with its true map `[h, w]`, NaN where unknown, at the size of the map; None counts 0."""
+    """Compares one prediction with its true map `[h, w]`, NaN where unknown, at the size of the map; None: no pixel."""
     truth = np.full((1, 1), np.nan, np.float32) if truth is None else truth
     maps = (jnp.asarray(values)[None, ..., None] for values in (resize_map(prediction, *truth.shape), truth))
     return jax.device_get(_score(*maps, log=log, align=align))

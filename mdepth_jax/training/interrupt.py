@@ -1,11 +1,15 @@
-"""Stopping a run from outside without losing anything."""
+"""Stops a run by a signal without losing anything."""
 
 import signal
 import types
 
 
 class Interrupt:
-    """While it is entered, SIGTERM and the first Ctrl-C ask for a stop instead of killing the process."""
+    """A context in which SIGTERM and the first Ctrl-C request a stop instead of killing the process.
+
+    Attributes:
+        requested: Whether a signal has arrived.
+    """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

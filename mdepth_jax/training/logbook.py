@@ -15,13 +15,16 @@ from mdepth_jax.files import write_text
 class Logbook:
     """Writes scalars and images of a run, and shows its progress.
 
-    A resumed run continues the record at its checkpoint: what was written after it is dropped, because it comes again.
+    A resumed run continues the record at its checkpoint; later records are dropped, because they will be repeated.
 
     Args:
-        workdir: The run directory.
-        step: Where the run starts or goes on.
-        total_steps: Where it ends.
-        writes: False on all hosts but one: the records are kept in memory, nothing is written or shown.
+        workdir: Path of the run directory.
+        step: Step at which the run starts or resumes.
+        total_steps: Step at which it ends.
+        writes: Whether this host writes and shows the record; otherwise it is kept in memory alone.
+
+    Attributes:
+        records: All records of `metrics.jsonl`.
     """
 
     def __init__(self, workdir: pathlib.Path, step: int, total_steps: int, *, writes: bool = True) -> None:
@@ -33,16 +36,21 @@ class Logbook:
         )  # fmt: skip
         if not writes:
             return
-        rewrite(self.path, self.records)
+        write_records(self.path, self.records)
         self._events = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
-        """Appends one record; keys become TensorBoard tags."""
+        """Appends a record.
+
+        Args:
+            step: Number of steps done.
+            scalars: Values by their names, which become TensorBoard tags.
+        """
         record = {"step": step, **scalars}
         self.records.append(record)
         if not self.writes:
             return
-        append(self.path, record)
+        append_record(self.path, record)
         for key, value in scalars.items():
             self._events.add_scalar(key, value, step)
 
@@ -51,7 +59,7 @@ class Logbook:
         self._events.add_image(tag, image, step, dataformats="HWC")
 
     def advance(self, steps: int, note: str) -> None:
-        """Moves the progress bar and shows a note beside it."""
+        """Moves the progress bar by a number of steps and shows a note next to it."""
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(steps)
 
@@ -62,7 +70,7 @@ class Logbook:
             sys.stdout.flush()
 
     def close(self) -> None:
-        """Flushes everything."""
+        """Writes out everything and ends the progress bar."""
         self._bar.close()
         if self.writes:
             self._events.close()
@@ -70,10 +78,10 @@ class Logbook:
 
 def read(workdir: pathlib.Path) -> list[dict[str, Any]]:
     """Reads the records of a run; a last line cut short by a crash is left out."""
-    return read_lines(workdir / "metrics.jsonl")
+    return read_records(workdir / "metrics.jsonl")
 
 
-def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+def read_records(path: pathlib.Path) -> list[dict[str, Any]]:
     """Reads a file of records, one a line; a last line cut short by a crash is left out, a missing file is empty."""
     if not path.exists():
         return []
@@ -81,12 +89,12 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1]]
 
 
-def append(path: pathlib.Path, record: dict[str, Any]) -> None:
+def append_record(path: pathlib.Path, record: dict[str, Any]) -> None:
     """Appends a record to a file of records."""
     with path.open("a") as file:
         file.write(json.dumps(record) + "\n")
 
 
-def rewrite(path: pathlib.Path, records: list[dict[str, Any]]) -> None:
-    """Writes a file of records anew."""
+def write_records(path: pathlib.Path, records: list[dict[str, Any]]) -> None:
+    """Writes a file of records, one a line, in the place of an existing one."""
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))

@@ -4,7 +4,7 @@ import contextlib
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -32,26 +32,28 @@ from mdepth_jax.training.provenance import describe_output
 from mdepth_jax.training.run_directory import bind_to_workdir
 from mdepth_jax.training.state import create_state
 from mdepth_jax.training.step import (
+    add_teacher,
     local_rows,
     make_eval_step,
     make_train_step,
     make_training_mesh,
     replicate,
     shard_batch,
-    teach,
 )
 
 GRID_ROWS = 6
 
+Scalars = Mapping[str, Any]
+
 
 class Result(NamedTuple):
-    """How a run ended.
+    """The end of a run.
 
     Attributes:
-        step: The last step done.
-        finished: False if it was interrupted.
-        evaluation: The last one; None if there was none in this process.
-        records: All of `metrics.jsonl`.
+        step: Last step done.
+        finished: Whether it reached its end; False after an interrupt.
+        evaluation: Last evaluation of this process; None if there was none.
+        records: All records of `metrics.jsonl`.
     """
 
     step: int
@@ -61,30 +63,34 @@ class Result(NamedTuple):
 
 
 class Trainer:
-    """Trains a network, or goes on with what the run directory holds.
+    """Trains a network, from its start or from the last checkpoint of the run directory.
 
     Losses are averaged over windows that end every `config.train.log_every` steps and wherever an evaluation is due.
-    Evaluations and checkpoints come at the ends of windows only, so a resumed run writes what an unbroken one does.
+    Evaluations and checkpoints happen at the ends of windows only, so a resumed run writes what an unbroken one does.
+    On several hosts each of them creates a `Trainer` on one shared run directory, which the first one writes.
 
     Args:
-        config: The whole configuration.
-        workdir: The run directory.
-        model: The network at its start.
-        objective: Computes the losses.
-        data: Batches.
-        teacher: Gives depth and features of a batch of images on the devices; None for none.
-        adversary: The discriminator of the holistic term; None without that term.
-        earlier: The runs that the network's weights have been through, the first one first.
+        config: Whole configuration.
+        workdir: Path of the run directory.
+        model: Network at its start.
+        objective: Objective of the run.
+        data: Batches of both sets.
+        teacher: Function from a batch of images on the devices to depth and features; None without a teacher.
+        adversary: Discriminator of the holistic term; None without that term.
+        earlier: Runs that the network's weights have been through, the first one first.
 
-    On several hosts every one of them makes a `Trainer` on one shared run directory, which the first one writes.
+    Attributes:
+        step: Number of steps done.
+        total_steps: Length of the run.
 
     Raises:
-        UserError: If the batch does not divide among the devices, or the run directory belongs to another
-            configuration or network.
+        UserError: If the devices cannot share the batch, or the run directory belongs to another configuration or
+            network.
     """
 
     def __init__(
         self,
+        *,
         config: ConfigDict,
         workdir: pathlib.Path,
         model: DepthNet,
@@ -94,8 +100,8 @@ class Trainer:
         adversary: Adversary | None = None,
         earlier: Sequence[TrainingRun] = (),
     ) -> None:
-        self.config, self.workdir, self.data, self.teacher = config, workdir, data, teacher
-        self.terms, self.earlier = objective.terms, earlier
+        self.config, self.workdir, self.data = config, workdir, data
+        self.objective, self.teacher, self.earlier = objective, teacher, tuple(earlier)
         self.mesh = make_training_mesh(config.data.batch_size)
         bind_to_workdir(config, workdir, writes=hosts.is_first())
         epochs, steps_per_epoch = config.train.epochs, data.steps_per_epoch
@@ -116,44 +122,51 @@ class Trainer:
         self._best_by = f"eval/{config.train.best_by}"
         self._events = event_steps(steps_per_epoch, config.train.evaluations_per_epoch)
 
+    @property
+    def model(self) -> DepthNet:
+        """Network in its present state."""
+        return nnx.merge(self.graph, self.state.params, self.state.batch_stats)
+
     def run(self) -> Result:
-        """Trains to the end, or to an interrupt, after which the same call in a new process goes on.
+        """Trains to the end, or to an interrupt, after which the same call in a new process resumes.
 
         Raises:
-            UserError: If a loss is no longer finite, naming the step and the last good checkpoint.
+            UserError: If a loss is no longer finite; the message names the step and the last good checkpoint.
         """
-        window: list[Any] = []
-        clock = Clock()
-        saved_at = time.monotonic()
-        batches = self.data.train(self.step)
         with Interrupt() as interrupt:
             if self._evaluation_due() and not self._evaluated():  # the interrupt came before it
                 self._evaluate()
-            while self.step < self.total_steps:
-                with clock.waiting():
-                    batch = next(batches)
-                self.state, scalars = self.train_step(self.state, teach(batch, self.mesh, self.teacher))
-                window.append(scalars)
-                self.step += 1
-                due = self._evaluation_due()
-                if not due and self.step % self.config.train.log_every:
-                    continue
-                self._close_window(window, clock)
-                window, clock = [], Clock()
-                stop = hosts.any_host(interrupt.requested)
-                if due and not stop:
-                    self._evaluate()
-                elapsed = hosts.any_host(time.monotonic() - saved_at > 60 * self.config.train.save_minutes)
-                if due or stop or elapsed:
-                    self.checkpoints.save(self.state)
-                    saved_at = time.monotonic()
-                if stop:
-                    break
+            self._train(interrupt)
         self.checkpoints.close()
         self.book.close()
-        return Result(
-            self.step, self.step == self.total_steps and self._evaluated(), self.evaluation, self.book.records
-        )
+        finished = self.step == self.total_steps and self._evaluated()
+        return Result(self.step, finished, self.evaluation, self.book.records)
+
+    def _train(self, interrupt: Interrupt) -> None:
+        window: list[Scalars] = []
+        clock = Clock()
+        saved_at = time.monotonic()
+        batches = self.data.train(self.step)
+        while self.step < self.total_steps:
+            with clock.waiting():
+                batch = next(batches)
+            self.state, scalars = self.train_step(self.state, add_teacher(batch, self.mesh, self.teacher))
+            window.append(scalars)
+            self.step += 1
+            due = self._evaluation_due()
+            if not due and self.step % self.config.train.log_every:
+                continue
+            self._close_window(window, clock)
+            window, clock = [], Clock()
+            stop = hosts.any_host(interrupt.requested)
+            if due and not stop:
+                self._evaluate()
+            elapsed = hosts.any_host(time.monotonic() - saved_at > 60 * self.config.train.save_minutes)
+            if due or stop or elapsed:
+                self.checkpoints.save(self.state)
+                saved_at = time.monotonic()
+            if stop:
+                break
 
     def _evaluation_due(self) -> bool:
         return self.step > 0 and (self.step - 1) % self.data.steps_per_epoch + 1 in self._events
@@ -161,19 +174,10 @@ class Trainer:
     def _evaluated(self) -> bool:
         return any(record["step"] == self.step and self._best_by in record for record in self.book.records)
 
-    def _close_window(self, window: list[Any], clock: "Clock") -> None:
+    def _close_window(self, window: Sequence[Scalars], clock: "Clock") -> None:
+        """Records the means of a window of steps."""
         values = jax.device_get(window)
-        for offset, scalars in enumerate(values, start=self.step - len(values) + 1):
-            broken = [name for name, value in scalars.items() if not np.isfinite(value)]
-            if broken:
-                self.checkpoints.close()
-                self.book.close()
-                kept = self.checkpoints.latest_step()
-                raise UserError(
-                    f"step {offset}: {', '.join(broken)} not finite; "
-                    + (f"checkpoint {kept} is kept" if kept else "there is no checkpoint yet")
-                    + f" in {self.workdir}; lower config.optim.learning_rate or look at that batch"
-                )
+        self._check_finite(values)
         means = {name: float(np.mean([scalars[name] for scalars in values], dtype=np.float64)) for name in values[0]}
         means["learning_rate"] = float(self.schedule(self.step - 1))
         seconds, waited = clock.read()
@@ -183,16 +187,22 @@ class Trainer:
             "time/data_wait": waited / seconds,
         }
         self.book.write(self.step, means | speed)
-        terms = [
-            f"{name.removeprefix('loss/')} {means[name]:.3f}x{means['weight/' + name.removeprefix('loss/')]:.2f}"
-            for name in means
-            if name.startswith("loss/")
-        ]
-        images = speed["time/images_per_second"]
-        note = f"{images:.1f} images/s, wait {100 * speed['time/data_wait']:.1f}%, {', '.join(terms)}"
-        self.book.advance(len(values), note)
+        self.book.advance(len(values), describe_window(means | speed))
+
+    def _check_finite(self, window: Sequence[Scalars]) -> None:
+        for step, scalars in enumerate(window, start=self.step - len(window) + 1):
+            if broken := [name for name, value in scalars.items() if not np.isfinite(value)]:
+                self.checkpoints.close()
+                self.book.close()
+                kept = self.checkpoints.latest_step()
+                raise UserError(
+                    f"step {step}: {', '.join(broken)} not finite; "
+                    + (f"checkpoint {kept} is kept" if kept else "there is no checkpoint yet")
+                    + f" in {self.workdir}; lower `config.optim.learning_rate` or look at that batch"
+                )
 
     def _evaluate(self) -> None:
+        """Evaluates on the held-out set and writes the scores, the pictures and, if they are the best, the weights."""
         result = evaluate(
             lambda batch: self.eval_step(self.state.params, self.state.batch_stats, batch),
             self.data.evaluate(),
@@ -204,44 +214,46 @@ class Trainer:
         scores = {f"eval/{name}": score for name, score in result.scores.items()}
         if self._best_by not in scores:
             raise UserError(
-                f"config.train.best_by is {self.config.train.best_by!r}, but the held-out set has no "
+                f"`config.train.best_by` is {self.config.train.best_by!r}, but the held-out set has no "
                 + ("pairs; choose rmse" if "whdr" in self._best_by else "depth maps; choose whdr")
             )
         best = min((record[self._best_by] for record in self.book.records if self._best_by in record), default=math.inf)
         self.book.write(self.step, scores)
         epoch = self.step / self.data.steps_per_epoch
-        told = ", ".join(f"{name} {score:.4f}" for name, score in result.scores.items())
-        self.book.say(f"epoch {epoch:.4g}, step {self.step}: {told} (n = {result.total} pairs, {result.maps} maps)")
+        text = ", ".join(f"{name} {score:.4f}" for name, score in result.scores.items())
+        self.book.say(f"epoch {epoch:.4g}, step {self.step}: {text} (n = {result.total} pairs, {result.maps} maps)")
         if result.references is None and self.teacher is not None:
             images = shard_batch({"image": result.images}, self.mesh)["image"]
             result = result._replace(references=local_rows(self.teacher(images).depth))
         if hosts.is_first():
-            self._write_products(result, better=scores[self._best_by] < best)
+            self._draw(result)
+            if scores[self._best_by] < best:
+                self._save_weights(result)
 
-    def _write_products(self, result: Evaluation, better: bool) -> None:
+    def _draw(self, result: Evaluation) -> None:
         references = None if result.references is None else result.references[:GRID_ROWS]
         grid = plots.prediction_grid(result.images[:GRID_ROWS], result.predictions[:GRID_ROWS], references)
         with atomic_path(self.workdir / "predictions.png") as path:
             PIL.Image.fromarray(grid).save(path)
         self.book.image(self.step, "predictions", grid)
         plots.save_curves(self.workdir / "curves.png", self.book.records)
-        if better:
-            model = nnx.merge(self.graph, self.state.params, self.state.batch_stats)
-            header = Header(
-                run=TrainingRun(environment.command(), self.config.to_dict()),
-                earlier=tuple(self.earlier),
-                output=describe_output(self.config),
-                scores=result.scores,
-                pairs=result.total,
-                depth_maps=result.maps,
-                step=self.step,
-                terms=tuple(term.name for term in self.terms),
-            )
-            save_weights(self.workdir / "model.safetensors", model, self.config.model, header)
+
+    def _save_weights(self, result: Evaluation) -> None:
+        header = Header(
+            run=TrainingRun(environment.command(), self.config.to_dict()),
+            earlier=self.earlier,
+            output=describe_output(self.config),
+            scores=result.scores,
+            pairs=result.total,
+            depth_maps=result.maps,
+            step=self.step,
+            terms=tuple(term.name for term in self.objective.terms),
+        )
+        save_weights(self.workdir / "model.safetensors", self.model, self.config.model, header)
 
 
 class Clock:
-    """Measures a window: its length, and how long the loop waited for data (an upper bound of the device's wait)."""
+    """Measures the length of a window, and the time in it spent waiting for data (an upper bound of the device's)."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -249,16 +261,24 @@ class Clock:
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Counts the time inside it as waiting."""
+        """Counts the time inside the block as waiting."""
         start = time.perf_counter()
         yield
         self._waited += time.perf_counter() - start
 
     def read(self) -> tuple[float, float]:
-        """Gives the seconds since the start, and those of them spent waiting."""
+        """Returns the seconds since the start, and those of them spent waiting."""
         return time.perf_counter() - self._start, self._waited
 
 
+def describe_window(record: Mapping[str, float]) -> str:
+    """Describes a record of `metrics.jsonl` in a line for the progress bar: speed, losses and their weights."""
+    names = [name.removeprefix("loss/") for name in record if name.startswith("loss/")]
+    losses = (f"{name} {record[f'loss/{name}']:.3f}x{record[f'weight/{name}']:.2f}" for name in names)
+    speed = f"{record['time/images_per_second']:.1f} images/s, wait {100 * record['time/data_wait']:.1f}%"
+    return f"{speed}, {', '.join(losses)}"
+
+
 def event_steps(steps_per_epoch: int, per_epoch: int) -> frozenset[int]:
-    """Gives the steps of an epoch (1 to `steps_per_epoch`) that end one of its `per_epoch` equal parts."""
+    """Returns the steps of an epoch (1 to `steps_per_epoch`) that end one of its `per_epoch` equal parts."""
     return frozenset(math.ceil((k + 1) * steps_per_epoch / per_epoch) for k in range(per_epoch))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
+from mdepth_jax.training.checks import check_config
 from mdepth_jax.training.config import differences
 
 MAY_DIFFER = ("heads", "pretrained", "start", "output_bias", "output_scale", "dtype")  # keys of `model` among stages
@@ -48,6 +49,25 @@ def runs(config: ConfigDict, workdir: pathlib.Path) -> dict[pathlib.Path, Config
     for before, name in zip(directories, config.sequence[1:], strict=False):
         config.stages[name].model.start = str(before)
     return {directory: config.stages[directory.name] for directory in directories}
+
+
+def check_runs(runs: Mapping[pathlib.Path, ConfigDict]) -> None:
+    """Checks the configurations of all runs.
+
+    Args:
+        runs: Configurations by their run directories.
+
+    Raises:
+        UserError: If a configuration has a mistake; the message names the key and, if there are several, the stage.
+    """
+    for directory, run in runs.items():
+        try:
+            check_config(run)
+        except UserError as error:
+            if len(runs) == 1:
+                raise
+            keys = f"`config.stages.{directory.name}`"
+            raise UserError(f"stage {directory.name}, whose keys are below {keys}: {error}") from error
 
 
 def load_neighbor(file: str, name: str, variant: str = "") -> ConfigDict:

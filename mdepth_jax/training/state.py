@@ -1,4 +1,4 @@
-"""The state of a training run: what a checkpoint holds and what the step moves."""
+"""The state of a training run: everything that a step changes and a checkpoint holds."""
 
 from typing import Any, NamedTuple
 
@@ -33,10 +33,15 @@ class TrainState(NamedTuple):
 def create_state(
     model: DepthNet, optimizer: optax.GradientTransformation, adversary: Adversary | None = None
 ) -> tuple[Any, TrainState]:
-    """Splits a network into its static graph and the state to train.
+    """Splits a network into its static graph and its state at step 0.
+
+    Args:
+        model: Network; it is put into training mode.
+        optimizer: Optimizer of `make_optimizer`.
+        adversary: Discriminator of the holistic term; None without that term.
 
     Returns:
-        The graph definition, for `nnx.merge(graph, state.params, state.batch_stats)`, and the state at step 0.
+        The graph definition, for `nnx.merge(graph, state.params, state.batch_stats)`, and the state.
     """
     model.train()
     parts: tuple[Any, ...] = nnx.split(model, nnx.Param, nnx.BatchStat)

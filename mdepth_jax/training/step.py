@@ -25,34 +25,47 @@ LossFunction = Callable[[Any], tuple[Losses, Any]]
 
 
 def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
-    """Makes the mesh of all devices (of all hosts) along one axis, `data`."""
+    """Returns the mesh of devices along one axis, `data`.
+
+    Args:
+        devices: Devices of all hosts; None for all that there are.
+    """
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def make_training_mesh(batch_size: int) -> Mesh:
-    """Makes the mesh of all devices for batches that they share.
+    """Returns the mesh of all devices for batches that they share.
+
+    Args:
+        batch_size: Batch size of all devices together.
 
     Raises:
-        UserError: They cannot share a batch equally.
+        UserError: If they cannot share a batch equally.
     """
     mesh = make_mesh()
     if batch_size % mesh.size:
         raise UserError(
-            f"config.data.batch_size is {batch_size}, which {mesh.size} devices cannot share equally; give a multiple "
-            f"of {mesh.size}"
+            f"`config.data.batch_size` is {batch_size}, which {mesh.size} devices cannot share equally; "
+            f"give a multiple of {mesh.size}"
         )
     return mesh
 
 
 def shard_batch(batch: Arrays, mesh: Mesh) -> dict[str, jax.Array]:
-    """Puts this host's part of a batch on its devices; the result is the global batch."""
+    """Puts this host's part of a batch on its devices; returns the global batch."""
     sharding = NamedSharding(mesh, PartitionSpec("data"))
     return {key: jax.make_array_from_process_local_data(sharding, np.asarray(value)) for key, value in batch.items()}
 
 
-def teach(batch: Arrays, mesh: Mesh, teacher: Callable[[Any], Prediction] | None) -> dict[str, Any]:
-    """Puts a batch on the devices, with what a teacher says of its images; a map that it has itself stays."""
+def add_teacher(batch: Arrays, mesh: Mesh, teacher: Callable[[Any], Prediction] | None) -> dict[str, Any]:
+    """Puts a batch on the devices, with the depth and the features that a teacher predicts for its images.
+
+    Args:
+        batch: This host's part of a batch; a cached `teacher_depth` takes precedence over the teacher's.
+        mesh: Devices.
+        teacher: Function from images on the devices to depth and features; None for none.
+    """
     arrays: dict[str, Any] = shard_batch(batch, mesh)
     if teacher is not None:
         depth, features = teacher(arrays["image"])
@@ -61,7 +74,7 @@ def teach(batch: Arrays, mesh: Mesh, teacher: Callable[[Any], Prediction] | None
 
 
 def local_rows(array: jax.Array) -> np.ndarray:
-    """Gives the part of a global batch that lies on this host's devices."""
+    """Returns the part of a global batch that lies on this host's devices."""
     shards = {shard.index[0].start or 0: shard.data for shard in array.addressable_shards}
     return np.concatenate([shards[start] for start in sorted(shards)])
 
@@ -79,20 +92,20 @@ def make_train_step(
     *,
     gradient_per_loss: bool = False,
 ) -> Callable[[TrainState, Arrays], tuple[TrainState, dict[str, Any]]]:
-    """Makes the jitted training step `(state, batch) -> (state, metrics)`; the given state is donated.
+    """Builds the jitted training step `(state, batch) -> (state, metrics)`, which donates its state.
 
-    The weights of the losses are those of the balancer's state before the step. Batch statistics and losses are of the
-    whole batch, whichever devices hold it.
+    The weights of the losses are those of the balancer's state before the step. Batch statistics and losses are those
+    of the global batch, whichever devices hold it.
 
     Args:
-        graph: From `create_state`.
-        optimizer: From `make_optimizer`.
-        objective: Computes the losses.
-        adversary: The discriminator of the holistic term; None without that term.
-        gradient_per_loss: Whether the optimizer takes the gradient of every single loss, as `optim.mtadam` does.
+        graph: Graph definition of `create_state`.
+        optimizer: Optimizer of `make_optimizer`.
+        objective: Objective of the run.
+        adversary: Discriminator of the holistic term; None without that term.
+        gradient_per_loss: Whether the optimizer takes the gradient of each loss, as `optim.mtadam` does.
 
     Returns:
-        The step. Its metrics are scalars: `total`, `gradient_norm`, `loss/<name>` and `weight/<name>`.
+        The step, whose metrics are scalars: `total`, `gradient_norm`, `loss/<name>` and `weight/<name>`.
     """
     gradients_of = separate_gradients if gradient_per_loss else _weighted_gradient
 
@@ -123,7 +136,7 @@ def make_train_step(
 
 
 def _weighted_gradient(compute_losses: LossFunction, params: Any, weights: Losses) -> tuple[Losses, Any, Any, Any]:
-    """Gives the losses, what comes with them, and the gradient of their weighted sum."""
+    """Computes the losses and the gradient of their weighted sum; see `separate_gradients`."""
 
     def total(params: Any) -> tuple[jax.Array, Any]:
         values, rest = compute_losses(params)
@@ -134,17 +147,17 @@ def _weighted_gradient(compute_losses: LossFunction, params: Any, weights: Losse
 
 
 def separate_gradients(compute_losses: LossFunction, params: Any, weights: Losses) -> tuple[Losses, Any, Any, Any]:
-    """Gives the losses, what comes with them, the gradient of their weighted sum, and that of every loss.
+    """Computes the losses, the gradient of their weighted sum and that of each loss.
 
-    One pass forward, one pass back for each loss.
+    It takes one forward pass, and one backward pass for each loss.
 
     Args:
-        compute_losses: From parameters to the losses by name and anything else.
-        params: Where the gradients are taken.
-        weights: Of the losses.
+        compute_losses: Function from parameters to the losses by name and any other outputs.
+        params: Parameters at which the gradients are taken.
+        weights: Weights of the losses by name.
 
     Returns:
-        The losses, the rest, the gradient of the sum, and `{"loss_gradients": {name: gradient}}`.
+        The losses, the other outputs, the gradient of the sum, and `{"loss_gradients": {name: gradient}}`.
     """
     values, pull_back, rest = jax.vjp(compute_losses, params, has_aux=True)
     separate = {}
@@ -157,14 +170,13 @@ def separate_gradients(compute_losses: LossFunction, params: Any, weights: Losse
 
 
 def make_eval_step(graph: Any) -> Callable[[Any, Any, Arrays], dict[str, jax.Array]]:
-    """Makes the jitted evaluation step `(params, batch_stats, batch) -> scores`.
+    """Builds the jitted evaluation step `(params, batch_stats, batch) -> scores`.
 
     Args:
-        graph: From `create_state`.
+        graph: Graph definition of `create_state`.
 
     Returns:
-        The step. Its scores are `depth` `[B, H, W, 1]`, the numbers `wrong` and `total` of pairs, and `row_wrong`,
-        those that the baseline "the higher image row is farther" has wrong.
+        The step, whose scores are those of `score_pairs`.
     """
 
     @jax.jit
@@ -177,7 +189,16 @@ def make_eval_step(graph: Any) -> Callable[[Any, Any, Arrays], dict[str, jax.Arr
 
 
 def score_pairs(depth: Float[Array, "batch height width 1"], batch: Arrays) -> dict[str, jax.Array]:
-    """Scores predictions for a batch; see `make_eval_step`."""
+    """Scores predictions for a batch on its ordinal pairs (WHDR, Sec. 3.2.1).
+
+    Args:
+        depth: Predictions at the network's input size, larger = farther.
+        batch: Batch of the held-out set, whose points are pixels of the original images.
+
+    Returns:
+        The `depth` itself, the numbers `wrong` and `total` of pairs, and `row_wrong`, the number of pairs that the
+        baseline "the higher image row is farther" orders wrongly.
+    """
     pairs = batch["points"], batch["relation"]
     wrong, total = metrics.whdr_counts(depth, *pairs, batch["image_size"], batch["valid"])
     row_wrong = metrics.row_baseline_wrong(*pairs, batch["valid"])

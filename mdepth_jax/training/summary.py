@@ -1,8 +1,8 @@
-"""The last page of a run: what came out, where it lies and what to do next."""
+"""The report of a finished run: results, terms of use and the next commands."""
 
 import pathlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ml_collections import ConfigDict
 
@@ -17,14 +17,20 @@ TITLES = {"whdr": "WHDR", "rmse": "RMSE", "delta1": "delta1", "si_rmse": "SI-RMS
 
 
 def describe_network(model: DepthNet, height: int, width: int) -> str:
-    """Gives the size of a network without its intermediate heads, in one line."""
+    """Describes the size of a network without its intermediate heads in one line.
+
+    Args:
+        model: Network.
+        height: Height of its input in pixels.
+        width: Width of its input in pixels.
+    """
     network = model.without_heads()
     parameters, macs = count_parameters(network), count_macs(network, height, width)
     return f"{parameters:,} parameters, {macs / 1e9:.3f} GMACs at {height}x{width} (without intermediate heads)"
 
 
 def next_commands(workdir: pathlib.Path, config: ConfigDict) -> list[str]:
-    """Lists what a user may want to run after training, ready to be pasted."""
+    """Lists commands that a user may want to run after training."""
     run = shlex.quote(str(workdir))
     commands = [f"python -m mdepth_jax.evaluate --model {run}", f"tensorboard --logdir {run}/tensorboard"]
     if config.data.source == "scenes":
@@ -38,8 +44,10 @@ def next_commands(workdir: pathlib.Path, config: ConfigDict) -> list[str]:
     return commands
 
 
-def describe_evaluation(evaluation: Evaluation) -> list[str]:
-    """Tells every score of an evaluation, one in a line."""
+def describe_evaluation(evaluation: Evaluation | None) -> list[str]:
+    """Describes the scores of an evaluation in lines of text; None has none."""
+    if evaluation is None:
+        return []
     lines = []
     if evaluation.total:
         lines += [
@@ -54,55 +62,62 @@ def describe_evaluation(evaluation: Evaluation) -> list[str]:
     return lines
 
 
-def write(
+def write_report(
     workdir: pathlib.Path,
+    *,
     config: ConfigDict,
     result: Result,
     network: str,
     seconds: float,
     earlier: Sequence[TrainingRun] = (),
 ) -> str:
-    """Writes `report.md` and gives its text.
+    """Writes `report.md` and returns its text.
 
     Args:
-        workdir: The run directory.
-        config: Of the run.
-        result: How the run ended.
-        network: Of `describe_network`.
-        seconds: That this process took for training.
-        earlier: The runs that the weights have been through before, the first one first.
+        workdir: Path of the run directory.
+        config: Configuration of the run.
+        result: End of the run.
+        network: Size of the network, from `describe_network`.
+        seconds: Time that this process trained.
+        earlier: Runs that the weights have been through before, the first one first.
     """
     best_by = config.train.best_by
-    key, name = f"eval/{best_by}", TITLES[best_by]
+    key = f"eval/{best_by}"
     scores = {record["step"]: record[key] for record in result.records if key in record}
-    lines = [f"# {config.name}", "", network, ""]
-    if scores:
-        best = min(scores, key=lambda step: scores[step])
-        lines += [
-            f"{name} {scores[best]:.4f} at step {best}, the best evaluation; its weights are in model.safetensors"
-        ]
-    if result.evaluation:
-        lines += describe_evaluation(result.evaluation)
-    lines += ["", f"{result.step} steps; {seconds / 60:.1f} minutes in this process", ""]
-    lines += [f"| step | {name} | weights of the losses |", "|---|---|---|"]
-    lines += [f"| {step} | {score:.4f} | {_weights(result, step)} |" for step, score in scores.items()]
-    lines += [
-        "",
-        "![image, prediction, reference](predictions.png)",
-        "",
-        "![losses and weights](curves.png)",
-        "",
-    ]
     parts = licenses.find_licenses([*provenance.configs_of(earlier), config])
-    lines += [f"The network gives {provenance.describe_output(config)}.", ""]
-    lines += ["Terms of what it was trained with:", "", licenses.format_table(parts), ""]
-    lines += ["Next:", "", *(f"    {command}" for command in next_commands(workdir, config)), ""]
-    text = "\n".join(lines)
+    sections = [
+        f"# {config.name}",
+        network,
+        "\n".join([*_describe_best(TITLES[best_by], scores), *describe_evaluation(result.evaluation)]),
+        f"{result.step} steps; {seconds / 60:.1f} minutes in this process",
+        "\n".join(_table(TITLES[best_by], scores, result)),
+        "![image, prediction, reference](predictions.png)",
+        "![losses and weights](curves.png)",
+        f"The network gives {provenance.describe_output(config)}.",
+        "Terms of what it was trained with:",
+        licenses.format_table(parts),
+        "Next:",
+        "\n".join(f"    {command}" for command in next_commands(workdir, config)),
+    ]
+    text = "\n\n".join(sections) + "\n"
     write_text(workdir / "report.md", text)
     return text
 
 
-def _weights(result: Result, step: int) -> str:
+def _describe_best(title: str, scores: Mapping[int, float]) -> list[str]:
+    if not scores:
+        return []
+    best = min(scores, key=lambda step: scores[step])
+    return [f"{title} {scores[best]:.4f} at step {best}, the best evaluation; its weights are in model.safetensors"]
+
+
+def _table(title: str, scores: Mapping[int, float], result: Result) -> list[str]:
+    """Lists the evaluations with the weights of the losses at their steps, as a table in Markdown."""
+    lines = [f"| step | {title} | weights of the losses |", "|---|---|---|"]
+    return lines + [f"| {step} | {score:.4f} | {_describe_weights(result, step)} |" for step, score in scores.items()]
+
+
+def _describe_weights(result: Result, step: int) -> str:
     record = next(record for record in result.records if record["step"] == step and "total" in record)
     names = [name for name in record if name.startswith("weight/")]
     return ", ".join(f"{name.removeprefix('weight/')} {record[name]:.3f}" for name in names)

@@ -1,13 +1,12 @@
 import itertools
 
 import pytest
-from flax import nnx
 
 from mdepth_jax.data.types import Data
-from mdepth_jax.models import build_model
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.terms import parse_terms
+from tests.models.test_depth_net import build_small
 from tests.training.batches import SIZE, random_batch
 
 
@@ -31,11 +30,9 @@ def config():
 
 
 @pytest.fixture
-def model(config):
-    """A small network of XLA's convolutions, which compile fastest."""
-    network = build_model(config.model, rngs=nnx.Rngs(0))
-    network.set_attributes(implementation="lax")
-    return network
+def model():
+    """A network of few layers, which compiles in a moment."""
+    return build_small(heads=2)
 
 
 @pytest.fixture

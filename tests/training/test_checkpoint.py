@@ -2,10 +2,8 @@ import jax
 import numpy as np
 import optax
 import pytest
-from flax import nnx
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import build_model
 from mdepth_jax.training import hosts
 from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.config import overlay
@@ -119,7 +117,7 @@ def test_no_checkpoint_is_readable(model, tmp_path):
     save_all(tmp_path, model, [1, 2])
     for step in (1, 2):
         spoil(tmp_path, step, "remove")
-    with pytest.raises(UserError, match=r"checkpoints: none of its .* \(the newest, 2: .+\); .* another --workdir"):
+    with pytest.raises(UserError, match=r"checkpoints: none of its .* \(the newest, 2: .+\); .* another `workdir`"):
         Checkpoints(tmp_path).restore(make_state(model))
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["1", "2"]
@@ -142,10 +140,9 @@ def test_half_written_checkpoint_is_not_seen(model, tmp_path):
     assert int(Checkpoints(tmp_path).restore(make_state(model)).step) == 1
 
 
-def test_checkpoint_of_another_network_names_the_tensor(model, config, tmp_path):
+def test_checkpoint_of_another_network_names_the_tensor(model, tmp_path):
     save_all(tmp_path, model, [1])
-    config.model.width = 0.5
-    other = build_model(config.model, rngs=nnx.Rngs(0))
+    other = build_small(heads=2, expansion=3.0)
     with pytest.raises(UserError, match=r"another network: batch_stats.*is \(.*\) there and \(.*\) here"):
         Checkpoints(tmp_path).restore(make_state(other))
     assert (tmp_path / "checkpoints" / "1").is_dir()

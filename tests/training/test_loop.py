@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
+from flax import nnx
 
 from mdepth_jax.data.types import Data
 from mdepth_jax.errors import UserError
+from mdepth_jax.models import build_model
 from mdepth_jax.models.weights import load_weights
 from mdepth_jax.training.loop import Trainer, event_steps
 from tests.training.batches import SIZE, random_batch
@@ -21,8 +23,17 @@ def deterministic(records):
     return [{key: value for key, value in record.items() if not key.startswith("time/")} for record in records]
 
 
-def test_a_run_leaves_what_a_user_wants(config, model, objective, data, tmp_path):
-    result = Trainer(config, tmp_path, model, objective, data).run()
+@pytest.fixture
+def make(config, model, objective):
+    """Makes the trainer of a small run in a directory."""
+    return lambda workdir, data: Trainer(config=config, workdir=workdir, model=model, objective=objective, data=data)
+
+
+def test_a_run_leaves_what_a_user_wants(config, objective, data, tmp_path):
+    """The network is that of the configuration, which the header of the weights states."""
+    model = build_model(config.model, rngs=nnx.Rngs(0))
+    model.set_attributes(implementation="lax")
+    result = Trainer(config=config, workdir=tmp_path, model=model, objective=objective, data=data).run()
     assert result.finished
     assert result.step == 8
     assert result.evaluation.total == sum(random_batch(seed)["valid"].sum() for seed in (1000, 1001))
@@ -43,8 +54,8 @@ def test_a_run_leaves_what_a_user_wants(config, model, objective, data, tmp_path
     assert not loaded(jnp.asarray(random_batch(0)["image"])).auxiliary
 
 
-def test_interrupt_saves_and_the_next_run_equals_an_unbroken_one(config, model, objective, data, tmp_path):
-    whole = Trainer(config, tmp_path / "whole", model, objective, data).run()
+def test_interrupt_saves_and_the_next_run_equals_an_unbroken_one(config, make, data, tmp_path):
+    whole = make(tmp_path / "whole", data).run()
 
     def interrupted(start):
         for step in itertools.count(start):
@@ -52,18 +63,18 @@ def test_interrupt_saves_and_the_next_run_equals_an_unbroken_one(config, model, 
                 os.kill(os.getpid(), signal.SIGTERM)
             yield random_batch(step)
 
-    first = Trainer(config, tmp_path / "broken", model, objective, data._replace(train=interrupted)).run()
+    first = make(tmp_path / "broken", data._replace(train=interrupted)).run()
     assert not first.finished
     assert first.step == 6
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    again = Trainer(config, tmp_path / "broken", model, objective, data)
+    again = make(tmp_path / "broken", data)
     assert again.step == 6
     second = again.run()
     assert second.finished
     assert deterministic(second.records) == deterministic(whole.records)
 
 
-def test_nan_names_the_step_and_keeps_the_last_good_checkpoint(config, model, objective, data, tmp_path):
+def test_nan_names_the_step_and_keeps_the_last_good_checkpoint(config, make, data, tmp_path):
     def poisoned(start):
         for step in itertools.count(start):
             batch = random_batch(step)
@@ -73,28 +84,28 @@ def test_nan_names_the_step_and_keeps_the_last_good_checkpoint(config, model, ob
             yield batch
 
     with pytest.raises(UserError, match=r"step 7: .*not finite; checkpoint 4 is kept"):
-        Trainer(config, tmp_path, model, objective, data._replace(train=poisoned)).run()
-    again = Trainer(config, tmp_path, model, objective, data)
+        make(tmp_path, data._replace(train=poisoned)).run()
+    again = make(tmp_path, data)
     assert again.step == 4
     assert again.run().finished
 
 
-def test_best_by_what_the_held_out_set_lacks(config, model, objective, data, tmp_path):
+def test_best_by_what_the_held_out_set_lacks(config, make, data, tmp_path):
     config.train.best_by = "rmse"
-    with pytest.raises(UserError, match="best_by is 'rmse', but the held-out set has no depth maps; choose whdr"):
-        Trainer(config, tmp_path, model, objective, data).run()
+    with pytest.raises(UserError, match="best_by` is 'rmse', but the held-out set has no depth maps; choose whdr"):
+        make(tmp_path, data).run()
 
 
-def test_batch_that_devices_cannot_share(config, model, objective, data, tmp_path):
+def test_batch_that_devices_cannot_share(config, make, data, tmp_path):
     config.data.batch_size = 3
-    with pytest.raises(UserError, match="batch_size is 3, which 2 devices cannot share"):
-        Trainer(config, tmp_path, model, objective, data)
+    with pytest.raises(UserError, match="batch_size` is 3, which 2 devices cannot share"):
+        make(tmp_path, data)
 
 
-def test_time_based_saves_keep_the_latest_two(config, model, objective, data, tmp_path):
+def test_time_based_saves_keep_the_latest_two(config, make, data, tmp_path):
     """Not the best, which an earlier one of the eight evaluations gives."""
     config.train.save_minutes, config.train.evaluations_per_epoch = 0.0, 4
-    Trainer(config, tmp_path, model, objective, Data(data.train, data.evaluate, 8)).run()
+    make(tmp_path, Data(data.train, data.evaluate, 8)).run()
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["14", "16"]
 
 

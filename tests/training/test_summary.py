@@ -1,0 +1,68 @@
+import re
+
+import numpy as np
+import pytest
+
+from mdepth_jax.metrics import DenseSums
+from mdepth_jax.models import TrainingRun
+from mdepth_jax.training.config import overlay
+from mdepth_jax.training.evaluation import Evaluation
+from mdepth_jax.training.loop import Result
+from mdepth_jax.training.summary import describe_evaluation, describe_network, next_commands, write_report
+from tests.models.test_depth_net import build_small
+
+IMAGES = np.zeros((1, 4, 4, 3), np.uint8)
+DEPTH = DenseSums(np.array([4, 0]), np.array([16.0, 0.0]), np.array([2, 0]), np.array([0.25, 0.0]))
+
+
+def evaluation(total=200, depth=None):
+    return Evaluation(50, total, 80.0, depth, IMAGES, np.zeros((1, 4, 4, 1), np.float32), None)
+
+
+@pytest.fixture
+def config():
+    return overlay(name="tiny", data={"source": "scenes"})
+
+
+def test_scores_that_there_are():
+    pairs = ["WHDR 0.2500 +- 0.0600 (n = 200 held-out pairs, 50 wrong, 95 %)",
+             "WHDR 0.4000 of the baseline that knows the image row alone"]  # fmt: skip
+    maps = ["RMSE 2.0000, delta1 0.5000, SI-RMSE 0.2500 (n = 1 depth maps)"]
+    assert describe_evaluation(evaluation()) == pairs
+    assert describe_evaluation(evaluation(total=0, depth=DEPTH)) == maps
+    assert describe_evaluation(evaluation(depth=DEPTH)) == pairs + maps
+    assert describe_evaluation(None) == []
+
+
+def test_report(config, tmp_path):
+    records = [
+        {"step": 4, "total": 1.0, "weight/ranking": 0.5, "weight/pixelwise": 0.5},
+        {"step": 4, "eval/whdr": 0.25},
+        {"step": 8, "total": 1.0, "weight/ranking": 0.25, "weight/pixelwise": 0.75},
+        {"step": 8, "eval/whdr": 0.5},
+    ]
+    result = Result(8, True, evaluation(), records)
+    earlier = [TrainingRun(config=overlay(data={"root": "somewhere/redweb"}).to_dict())]
+    text = write_report(tmp_path, config=config, result=result, network="SIZE", seconds=90.0, earlier=earlier)
+    assert (tmp_path / "report.md").read_text() == text
+    assert text.startswith("# tiny\n\nSIZE\n\nWHDR 0.2500 at step 4, the best evaluation; ")
+    assert (
+        "\n\n8 steps; 1.5 minutes in this process\n\n| step | WHDR | weights of the losses |\n|---|---|---|\n" in text
+    )
+    assert "| 4 | 0.2500 | ranking 0.500, pixelwise 0.500 |\n| 8 | 0.5000 | ranking 0.250, pixelwise 0.750 |\n" in text
+    assert "relative depth, larger = farther" in text
+    assert "redweb" in text
+    assert text.endswith("\n")
+
+
+def test_next_commands(config, tmp_path):
+    run = tmp_path / "my run"
+    assert next_commands(run, config)[0] == f"python -m mdepth_jax.evaluate --model '{run}'"
+    assert any("configs/kd.py:pairs" in line for line in next_commands(run, config))
+    own = next_commands(run, overlay(data={"root": "DIR"}))
+    assert own[-1] == f"python -m mdepth_jax.evaluate --model '{run}' --pairs YOUR.csv"
+
+
+def test_size_of_a_network_without_its_heads():
+    (text,) = {describe_network(build_small(heads=heads), 32, 64) for heads in (0, 2)}
+    assert re.fullmatch(r"[\d,]+ parameters, \d\.\d{3} GMACs at 32x64 \(without intermediate heads\)", text)

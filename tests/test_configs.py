@@ -103,7 +103,7 @@ def test_one_step(name, folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_fixed_batch_is_learnt_in_fifty_steps(name, folder, tmp_path, monkeypatch):
+def test_a_fixed_batch_is_learned_in_fifty_steps(name, folder, tmp_path, monkeypatch):
     config = make_tiny(name, folder)
     override(config, "train", {"log_every": 10})
     override(config, "optim", {"learning_rate": max(config.optim.learning_rate, RECIPES[name])})

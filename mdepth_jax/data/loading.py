@@ -40,7 +40,7 @@ def open_train_source(config: ConfigDict, wanted: WantedMaps) -> Source:
     """Opens the training set.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
         wanted: Maps to read.
 
     Raises:
@@ -60,7 +60,7 @@ def open_eval_source(config: ConfigDict, wanted: WantedMaps) -> Source:
     """Opens the held-out set; a teacher's maps are optional there, because they are only drawn.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
         wanted: Maps to read.
 
     Raises:
@@ -76,7 +76,7 @@ def open_data(config: ConfigDict, wanted: WantedMaps) -> tuple[Data, Supervision
     """Opens both sets of a run.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
         wanted: Maps to read.
 
     Returns:
@@ -117,7 +117,7 @@ def batch_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:
     """Returns the form of a training batch.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
         wanted: Maps to read.
     """
     data = config.data
@@ -142,7 +142,7 @@ def eval_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:
     """Returns the form of a batch of the held-out set, with all pairs.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
         wanted: Maps to read.
     """
     return dataclasses.replace(batch_spec(config, wanted), pairs=None)

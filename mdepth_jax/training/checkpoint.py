@@ -16,7 +16,7 @@ from mdepth_jax.training.state import TrainState
 class Checkpoints:
     """The checkpoints of one run directory.
 
-    A checkpoint is a flat dictionary of named arrays, so that it depends on no class of any library. It holds the whole
+    A checkpoint is a flat dictionary of named arrays, so that it depends on no class of any library. It holds all of
     `TrainState`; with it and the configuration, a resumed run equals an unbroken one bit for bit.
 
     Args:

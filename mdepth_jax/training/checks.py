@@ -13,7 +13,7 @@ def check_config(config: ConfigDict) -> None:
     """Checks every key by itself, and those that depend on one another.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
 
     Raises:
         UserError: If no run can have these values; the message names the key and the way out.

@@ -70,7 +70,7 @@ class Trainer:
     On several hosts each of them creates a `Trainer` on one shared run directory, which the first one writes.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
         workdir: Path of the run directory.
         model: Network at its start.
         objective: Objective of the run.

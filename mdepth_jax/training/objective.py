@@ -84,7 +84,7 @@ def make_objective(config: ConfigDict, supervision: Supervision) -> Objective:
     """Builds the objective of a configuration.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
         supervision: What the data and the teacher provide.
 
     Raises:

@@ -89,7 +89,7 @@ def make_optimizer(
     """Chains the balancer of the losses with the optimizer.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
         weights: Initial weights of the losses by name.
         schedule: Learning rate over steps.
         steps_per_epoch: Number of steps of one epoch.
@@ -105,7 +105,7 @@ def make_balancer(config: ConfigDict, weights: Weights, steps_per_epoch: int) ->
     """Builds the transformation that moves the weights of the losses (Sec. 3.3, Loss Rebalancing).
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
         weights: Initial weights of the losses by name.
         steps_per_epoch: Number of steps of one epoch.
     """

@@ -18,7 +18,7 @@ def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool =
     The weights that the run starts from (`model.start`) may have moved since.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
         workdir: Path of the run directory.
         writes: Whether this host writes the run directory.
 

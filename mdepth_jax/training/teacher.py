@@ -15,7 +15,7 @@ def open_teacher(config: ConfigDict) -> Callable[[Any], Prediction] | None:
     """Loads the teacher of a configuration on all devices.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
 
     Returns:
         A function from a batch of images to depth and features; None without a teacher.

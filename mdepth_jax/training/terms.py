@@ -79,7 +79,7 @@ class Term:
 
     @property
     def remedy(self) -> str:
-        """What the term needs and how to provide it, for the error where that is missing."""
+        """Missing supervision and how to provide it, in words."""
         return _REMEDIES[self.supervision]
 
 
@@ -183,7 +183,7 @@ def wanted_maps(config: ConfigDict) -> WantedMaps:
     """Returns the maps that a run reads next to its images.
 
     Args:
-        config: Whole configuration.
+        config: Complete configuration.
 
     Raises:
         UserError: If `config.loss.terms` names a term that does not exist.

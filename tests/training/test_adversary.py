@@ -43,7 +43,7 @@ def test_trains_in_every_second_step(adversary, update):
     assert not equal(moved.rest, start.rest)
 
 
-def test_learns_to_tell_the_teacher_from_the_student(adversary, update, generator_loss):
+def test_learns_to_separate_the_teacher_from_the_student(adversary, update, generator_loss):
     state = adversary.start
     for _ in range(6):
         state = update(state, jnp.int32(1), ROWS, NOISE)

@@ -17,7 +17,7 @@ from tests.training.batches import random_batch
 
 
 def make_state(model, step=0, devices=1):
-    """A state whose parameters tell its step."""
+    """A state whose parameters depend on its step."""
     _, state = create_state(model, optax.adam(1e-3))
     params = jax.tree.map(lambda x: x + np.float32(step), state.params)
     state = state._replace(step=state.step + step, params=params)
@@ -64,7 +64,7 @@ def training():
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
-def test_goes_on_on_another_number_of_devices(training, optax_promotes, tmp_path, before, after):
+def test_resumes_on_another_number_of_devices(training, optax_promotes, tmp_path, before, after):
     begin, step = training
     state, unbroken = begin(before), []
     for number in range(4):

@@ -15,7 +15,7 @@ def test_keys_of_an_earlier_version_get_their_default_and_those_of_a_later_one_a
     [config] = configs_of([TrainingRun(config={"name": "old"})])
     assert config.data.crop == "none"
     with pytest.raises(UserError, match="the header of the weights: written by another version"):
-        configs_of([TrainingRun(config={"data": {"colour": 1}})])
+        configs_of([TrainingRun(config={"data": {"color": 1}})])
 
 
 def test_output_has_a_sign_and_a_unit():

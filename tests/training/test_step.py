@@ -102,7 +102,7 @@ def holistic_batch(seed):
     return random_batch(seed) | {"teacher_depth": rng.normal(size=(4, SIZE, SIZE, 1)).astype(np.float32)}
 
 
-def test_holistic_term_trains_the_discriminator_beside_the_network(config, model):
+def test_holistic_term_trains_the_discriminator_with_the_network(config, model):
     objective = Objective(parse_terms("pixelwise+holistic"), heads=2)
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(1))
     weights = objective.initial_weights(config.loss.weights.to_dict())

@@ -1,4 +1,4 @@
-"""The figures against the copies of them that the headers of the configurations show."""
+"""The figures against the copies of them in the headers of the configurations and in the documentation."""
 
 import ast
 import pathlib
@@ -8,13 +8,14 @@ import pytest
 
 from mdepth_jax.paper.figures import DESIGNS, METHODS, PARAMETERS, ROWS
 
-CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
+ROOT = pathlib.Path(__file__).parents[2]
+RESULTS = (ROOT / "docs" / "results.md").read_text()
 OURS = {method.name.removeprefix("Yucel et al. 2021").strip(", "): method for method in METHODS[-5:]}
 
 
 def header(name):
     """Returns the docstring of a configuration, with single spaces."""
-    return " ".join(ast.get_docstring(ast.parse((CONFIGS / f"{name}.py").read_text())).split())
+    return " ".join(ast.get_docstring(ast.parse((ROOT / "configs" / f"{name}.py").read_text())).split())
 
 
 def test_ablations():
@@ -59,3 +60,27 @@ def test_tables_agree_where_they_repeat_a_network():
     assert OURS["baseline"].whdr == ROWS["table3_mc_redweb_diw"].whdr
     assert OURS[""].parameters == OURS["baseline"].parameters == PARAMETERS["mobilenet_v2", "fbnet x112"]
     assert min(DESIGNS.values(), key=lambda design: design.rmse) == DESIGNS["efficientnet_es", "fbnet"]
+
+
+def test_results_of_the_ablations():
+    """Every row of the documentation has the WHDR of the paper behind ours."""
+    shown = re.findall(r"\| `(table\d_\w+)` \|[^|]*\|[^|]*\|[^|]*\| ([\d.]+) \|", RESULTS)
+    assert len(shown) >= 12
+    for name, whdr in shown:
+        assert whdr == f"{ROWS[name].whdr:.4f}", name
+
+
+def test_results_of_metric_depth():
+    design = DESIGNS["mobilenet_v2", "fbnet x112"]
+    assert re.search(rf"\| the paper \|[^|]*\| {design.rmse:.3f} \| {design.delta1:.3f} \|", RESULTS)
+
+
+def test_results_of_pruned_networks():
+    """The documentation has the change of WHDR against the whole network."""
+    shown = dict(re.findall(r"\| (\d\.\d)M \|(?:[^|]*\|){5} ([+-][\d.]+) % \|", RESULTS))
+    expected = {
+        f"{method.parameters:.1f}": f"{100 * (method.whdr / OURS[''].whdr - 1):+.1f}"
+        for method in METHODS
+        if "pruned" in method.name
+    }
+    assert shown == expected

@@ -18,7 +18,7 @@ def describe_depth(config: ConfigDict) -> str:
     """Describes the depth of a run's network: its sign and its unit."""
     if has_unit(config):
         return "depth in the unit of the depth maps of its training, larger = farther"
-    return "relative depth, larger = farther: no unit, no fixed range, not metres and not disparity"
+    return "relative depth, larger = farther: no unit, no fixed range, not meters and not disparity"
 
 
 def describe_output(config: ConfigDict) -> str:

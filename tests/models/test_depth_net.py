@@ -81,7 +81,7 @@ def predict(model, image):
     ],
 )
 def test_parameter_count(changes, count):
-    model = build(**changes)
+    model = nnx.eval_shape(partial(build, **changes))
     assert count_parameters(model) == count
     assert count_parameters(nnx.state(model, nnx.Param)) == count
     if changes.get("heads"):

@@ -147,8 +147,8 @@ def test_rejects_small_images():
         build()(jnp.zeros((1, 15, 32, 3), jnp.uint8), jnp.zeros((1, 15, 32, 1)))
 
 
-def test_learns_to_tell_depth_apart():
-    """As in a training step: parameters and singular vectors are arrays that the step is given and gives back."""
+def test_learns_to_distinguish_depth_maps():
+    """As in a training step: parameters and singular vectors are arrays that the step takes and returns."""
     graph, params, vectors = nnx.split(build(), nnx.Param, SpectralVector)
     assert len(jax.tree.leaves(vectors)) == 4
     optimizer = optax.sgd(0.02)

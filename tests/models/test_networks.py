@@ -1,4 +1,4 @@
-"""What holds of every encoder, and of every decoder behind it."""
+"""Properties of every encoder, and of every decoder after it."""
 
 import functools
 

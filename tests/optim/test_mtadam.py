@@ -97,7 +97,7 @@ def test_follows_a_schedule():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30], ids=["nan", "infinite", "norm overflows"])
 def test_a_loss_that_is_not_finite_sits_out(bad):
-    """The other loss goes on, and the bad one's own state is as if the step had not been."""
+    """The other loss continues, and the state of the bad one is as if the step had not been."""
     gradients = random_gradients(steps=3)
     gradients["b"]["bias"][1, 2] = bad
     history, state = run(mtadam(1e-2, NAMES[:2]), zero_params(), gradients)

@@ -146,3 +146,10 @@ def check_training_mode(name, case):
         batch_var = (np.asarray(variables[var]) - 0.9 * before[var]) / 0.1 * count / (count - 1)
         unbiased = 0.9 * before[var] + 0.1 * batch_var
         assert_samples(unbiased, golden_of(case, f"bn_{place}_running_var_after"), 1e-6)
+
+
+def check_half_width(name):
+    """Compares the numbers of channels at half the width."""
+    full, half = (abstract_encoder(name, width=width).widths for width in (1.0, 0.5))
+    assert all(0.3 * a <= b <= 1.01 * a for a, b in zip(full, half, strict=True)), (full, half)
+    assert half[4] <= 0.6 * full[4]

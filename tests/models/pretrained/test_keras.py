@@ -130,14 +130,14 @@ def test_features_of_keras_weights_in_ours(pair, tmp_path):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A file of a whole Keras model, and ours to read it."""
+    """A file of a complete Keras model, and a model of ours that reads it."""
     model = build("mobilenet_v1")
     path = tmp_path_factory.mktemp("keras") / "application.keras"
     build_application(model.encoder, None, SIZE).save(path)
     return model, path
 
 
-def test_a_whole_model_is_read_and_a_part_of_its_file_is_not(saved, tmp_path):
+def test_a_complete_model_is_read_and_a_part_of_its_file_is_not(saved, tmp_path):
     model, path = saved
     load_pretrained(model, path)
     part = tmp_path / "part.keras"

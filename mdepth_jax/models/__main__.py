@@ -42,6 +42,7 @@ DECODER_VARIANTS = (
     Decoder("fbnet x112", "fbnet", {"last_layer": "upsample"}),
     Decoder("redweb", "redweb"),
 )
+STRIDES = (2, 4, 8, 16, 32, 32)
 NOTE = """Without intermediate heads; fbnet x112 is last_layer="upsample", fbnet "block". The counts of the paper for
 ghostnet with nnconv5 and for mixnet_m with fbnet are not met by the rules that meet all others. The receptive field, in
 pixels, is that of the encoder's last feature, without squeeze-excite layers."""
@@ -97,7 +98,10 @@ def networks(height: int, width: int) -> Iterator[Network]:
     for name, make_encoder in ENCODERS.items():
         encoder: Any = nnx.eval_shape(lambda make=make_encoder: make(rngs=nnx.Rngs(0)))
         encoder.eval()
-        features = nnx.eval_shape(lambda encoder, image: encoder(image), encoder, image)
+        features = tuple(
+            jax.ShapeDtypeStruct((1, height // stride, width // stride, channels), jnp.float32)
+            for stride, channels in zip(STRIDES, encoder.widths, strict=True)
+        )
         parameters, macs, pixels = count_parameters(encoder), count_macs_of(encoder, image), receptive_field(encoder)
         for variant in DECODER_VARIANTS:
             decoder = nnx.eval_shape(

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from mdepth_jax.models import DECODERS, ENCODERS, DepthNet
+from mdepth_jax.models import DECODERS, ENCODERS
 from mdepth_jax.models.layers import BatchNorm
 from mdepth_jax.training.step import make_mesh, replicate, shard_batch
 
-SHAPE = (2, 61, 50, 3)  # odd and even, and no multiples of 32: padded, the deepest map has 2 x 2 pixels
+SHAPE = (2, 61, 50, 3)  # odd and even, and no multiples of 32: the deepest map has 2 x 2 pixels
 WIDTHS = {"shufflenet_v2": 0.5, "resnet50": 1.0}  # the others are a quarter as wide
+ALIKE = ("mobilenet_v2", "mnasnet", "efficientnet_b0", "mixnet_m")  # made of no other blocks than the others
+every_encoder = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in ALIKE else []) for name in ENCODERS]
+)
 
 
 def build_encoder(name, **options):
@@ -45,29 +49,28 @@ def draw_images():
     return np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_depth_is_finite_and_every_parameter_receives_a_gradient(name):
-    encoder = build_encoder(name)
-    graph, params, stats = split_drawn(DepthNet(encoder, build_decoder("fbnet", encoder.widths)))
+@every_encoder
+def test_features_are_finite_and_every_parameter_receives_a_gradient(name):
+    graph, params, stats = split_drawn(build_encoder(name))
 
     @jax.jit
     @functools.partial(jax.grad, has_aux=True)
     def gradient(params, stats, image):
-        model = nnx.merge(graph, params, stats, copy=True)
-        depth = model(image).depth
-        weights = jnp.cos(jnp.arange(depth.size, dtype=jnp.float32)).reshape(depth.shape)
-        return (depth * weights).sum(), (depth, nnx.state(model, nnx.BatchStat))
+        encoder = nnx.merge(graph, params, stats, copy=True)
+        features = encoder(image.astype(jnp.float32) / 127.5 - 1)
+        weights = [jnp.cos(jnp.arange(x.size, dtype=jnp.float32)).reshape(x.shape) for x in features]
+        total = sum((x * w).sum() for x, w in zip(features, weights, strict=True))
+        return total, (features, nnx.state(encoder, nnx.BatchStat))
 
-    gradients, (depth, stats) = gradient(params, stats, draw_images())
-    assert depth.shape == (*SHAPE[:3], 1)
-    assert np.ptp(depth) > 0
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((depth, stats)))
+    gradients, (features, stats) = gradient(params, stats, draw_images())
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((features, stats)))
+    assert all(np.ptp(feature) > 0 for feature in features)
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradients):
         assert np.isfinite(leaf).all(), path
         assert np.abs(leaf).max() > 0, path
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3_large", "shufflenet_v2"])
+@pytest.mark.parametrize("name", ["mobilenet_v3_large", pytest.param("shufflenet_v2", marks=pytest.mark.slow)])
 def test_two_devices_are_as_one(name, x64):
     """In training mode, where the statistics are of all images together; in double precision, where sums are equal."""
     graph, *states = split_drawn(build_encoder(name, param_dtype=jnp.float64))
@@ -88,7 +91,7 @@ def test_two_devices_are_as_one(name, x64):
         np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@every_encoder
 def test_half_precision(name):
     """Features keep it, depth does not, whatever the decoder."""
     encoder = build_encoder(name)

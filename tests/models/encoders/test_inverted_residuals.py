@@ -1,3 +1,5 @@
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from mdepth_jax.models.blocks import FusedResidual, InvertedResidual
@@ -42,3 +44,12 @@ def test_kinds_of_blocks():
         False
     ] * 3
     assert blocks[3].squeeze_excite.reduce.out_channels == 4  # a quarter of the block's input
+
+
+def test_padding_changes_features_but_no_shapes():
+    image = jnp.asarray(np.random.default_rng(0).normal(size=(1, 32, 64, 3)), jnp.float32)
+    run = nnx.jit(lambda encoder: encoder(image))
+    same, symmetric = (run(Small(padding=padding, rngs=nnx.Rngs(0))) for padding in ("SAME", "symmetric"))
+    for stride, a, b in zip((2, 4, 8, 16, 32, 32), same, symmetric, strict=True):
+        assert a.shape[1:3] == b.shape[1:3] == (32 // stride, 64 // stride)
+        assert not np.allclose(a, b)

@@ -172,7 +172,7 @@ def _install(tool: pathlib.Path | None) -> None:
     elif not _adb("shell", f"ls {_TOOL}", check=False).startswith(_TOOL + "\n"):
         raise UserError(
             f"the phone has no {_TOOL}; set `tool` to the file"
-            " (android_aarch64_benchmark_model, from TensorFlow Lite's page on performance measurement)"
+            " (android_aarch64_benchmark_model, from TensorFlow Lite's page on measuring performance)"
         )
 
 

@@ -98,14 +98,14 @@ class _Unpickler(pickle.Unpickler):
             case "torch._utils", "_rebuild_parameter":
                 return _rebuild_parameter
             case "torch", _ if name in _STORAGES:
-                return np.dtype(_STORAGES[name])
+                return name  # no object whose state a crafted pickle could set
         raise pickle.UnpicklingError(f"it names {module}.{name}, which is no tensor")
 
     def persistent_load(self, pid: Any) -> _Storage:
-        kind, dtype, key, _, _ = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype):
+        kind, name, key, _, _ = pid
+        if kind != "storage" or name not in _STORAGES:
             raise pickle.UnpicklingError(f"it refers to {kind!r}, which is no storage")
-        return _Storage(self._archive.read(f"{self._folder}data/{key}"), dtype)
+        return _Storage(self._archive.read(f"{self._folder}data/{key}"), np.dtype(_STORAGES[name]))
 
 
 def _rebuild_tensor(

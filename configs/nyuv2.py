@@ -24,7 +24,7 @@ def get_config(variant: str = "") -> ConfigDict:
         raise UserError(f"configs/nyuv2.py has no variant {variant!r}; there are small and none")
     config = overlay(
         name="nyuv2",
-        model={"heads": 0, "output_bias": 2.8},  # the mean depth in metres
+        model={"heads": 0, "output_bias": 2.8},  # the mean depth in meters
         data={
             "height": 224, "width": 224, "batch_size": 8, "eval_crop": "eigen",
             "scale": 1.5, "rotation": 5.0, "jitter": 0.4, "flip": True, "crop": "center",

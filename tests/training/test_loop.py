@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 from flax import nnx
 
+from mdepth_jax import plots
 from mdepth_jax.data.types import Data
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
@@ -24,8 +25,9 @@ def deterministic(records):
 
 
 @pytest.fixture
-def make(config, model, objective):
-    """Makes the trainer of a small run in a directory."""
+def make(config, model, objective, monkeypatch):
+    """Makes the trainer of a small run in a directory, which draws no curves: they take longer than its steps."""
+    monkeypatch.setattr(plots, "save_curves", lambda path, records: None)
     return lambda workdir, data: Trainer(config=config, workdir=workdir, model=model, objective=objective, data=data)
 
 

@@ -8,7 +8,7 @@ from mdepth_jax.models.encoders import ENCODERS
 from mdepth_jax.models.header import Header, TrainingRun
 from mdepth_jax.models.pretrained.load import load_pretrained
 from mdepth_jax.models.teachers import load_encdecresnet, load_teacher
-from mdepth_jax.models.weights import TEACHERS, Weights, load_weights, save_weights, start_from
+from mdepth_jax.models.weights import TEACHERS, Start, Weights, load_weights, save_weights, start_from
 
 __all__ = [
     "DECODERS",
@@ -19,6 +19,7 @@ __all__ = [
     "Discriminator",
     "Header",
     "SpectralVector",
+    "Start",
     "TrainingRun",
     "Weights",
     "build_model",

@@ -20,6 +20,11 @@ from mdepth_jax.models.header import Header
 
 FORMAT = "mdepth_jax/1"
 
+WITHOUT_HEADS, WITH_HEADS = "model.safetensors", "model_with_heads.safetensors"
+"""Files of a run directory: its best weights for inference, and the same ones for a training that starts from them."""
+
+_HEADS = "decoder.heads."
+
 TEACHERS: Mapping[str, pathlib.Path] = {"embedded": pathlib.Path(__file__).parent / "embedded_teacher.safetensors"}
 """Trained networks that come with the package."""
 
@@ -41,23 +46,55 @@ class Weights:
     header: Header
 
 
+@dataclass(frozen=True)
+class Start:
+    """Weights that a training starts from.
+
+    Attributes:
+        header: Origin, scores and output of the weights.
+        new_heads: Number of intermediate heads of the network that the weights lack, which keep their initialization.
+    """
+
+    header: Header
+    new_heads: int
+
+
+@dataclass(frozen=True)
+class _Content:
+    """Content of a file of weights; `tensors` are those that the network of `config` has, if the file is valid."""
+
+    path: pathlib.Path
+    config: ConfigDict
+    header: Header
+    tensors: Mapping[str, np.ndarray]
+
+
 def save_weights(
-    path: pathlib.Path, model: DepthNet, config: ConfigDict, header: Header, *, dtype: Any = np.float32
+    path: pathlib.Path,
+    model: DepthNet,
+    config: ConfigDict,
+    header: Header,
+    *,
+    heads: bool = False,
+    dtype: Any = np.float32,
 ) -> None:
-    """Writes the weights of a network without its intermediate heads.
+    """Writes the weights of a network.
 
     Args:
         path: Path of the file, ending in `.safetensors`.
         model: The network.
         config: Group `model` of its configuration, which rebuilds it.
         header: Origin, scores and output of the weights.
+        heads: Whether to write the intermediate heads, which only a training that starts from the file reads.
         dtype: Type of the stored tensors.
 
     Raises:
         UserError: If the file cannot be written.
     """
-    config = ConfigDict({**config.to_dict(), "heads": 0, "pretrained": "", "start": "", "dtype": "float32"})
-    tensors = {name: np.asarray(value).astype(dtype) for name, value in named_tensors(model.without_heads()).items()}
+    config = ConfigDict({**config.to_dict(), "pretrained": "", "start": "", "dtype": "float32"})
+    if not heads:
+        config.heads, model = 0, model.without_heads()
+    tensors = {name: np.asarray(value).astype(dtype) for name, value in named_tensors(model).items()}
     metadata = {"format": FORMAT, "model": config.to_json(), "about": header.to_json()}
     with atomic_path(path) as temporary:
         safetensors.numpy.save_file(tensors, temporary, metadata=metadata)
@@ -89,7 +126,7 @@ def find_weights(path: pathlib.Path) -> pathlib.Path:
     """
     path = TEACHERS.get(str(path), pathlib.Path(path))
     if path.is_dir():
-        path = path / "model.safetensors"
+        path = path / WITHOUT_HEADS
         if not path.exists():
             raise UserError(f"{path} is missing: train that run up to its first evaluation, which writes it")
     if not path.exists():
@@ -99,7 +136,7 @@ def find_weights(path: pathlib.Path) -> pathlib.Path:
 
 
 def load_weights(path: pathlib.Path) -> Weights:
-    """Loads a network for inference.
+    """Loads a network for inference, without intermediate heads.
 
     Args:
         path: Run directory, `.safetensors` file or name, see `find_weights`.
@@ -108,7 +145,56 @@ def load_weights(path: pathlib.Path) -> Weights:
         UserError: If there is no such file, it is damaged or of another kind, or a tensor is missing, unexpected, of
             another shape or not finite.
     """
-    path = find_weights(path)
+    content = _read(find_weights(path))
+    config, tensors = content.config, content.tensors
+    if config.heads:
+        config.heads, tensors = 0, {name: tensors[name] for name in tensors if not name.startswith(_HEADS)}
+    model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))  # the values would be replaced
+    model.eval()
+    variables = named_tensors(model)
+    _check_all(content.path, variables, tensors)
+    for name, variable in variables.items():
+        variable.set_value(jnp.asarray(tensors[name], variable.dtype))
+    return Weights(content.path, model, config, content.header)
+
+
+def start_from(model: DepthNet, path: pathlib.Path) -> Start:
+    """Loads the weights of another run into a network, in place, with the intermediate heads that both have.
+
+    Heads are matched by the decoder stage that they read: the only head of one network is the last of two.
+
+    Args:
+        model: Network of the same architecture and preprocessing as the run's.
+        path: Run directory, `.safetensors` file or name, see `find_weights`; the heads of a run directory lie in
+            `WITH_HEADS`.
+
+    Returns:
+        The header of the weights and the number of heads that they lack.
+
+    Raises:
+        UserError: If the weights cannot be read, or the networks differ; the message names the first tensor that does.
+    """
+    file = find_weights(path)
+    heads = len(model.decoder.heads)
+    if heads and pathlib.Path(path).is_dir() and (pathlib.Path(path) / WITH_HEADS).exists():
+        file = pathlib.Path(path) / WITH_HEADS
+    content = _read(file)
+    if content.config.preprocessing != model.preprocessing:
+        raise UserError(
+            f"{file} expects images scaled as {content.config.preprocessing!r}; set "
+            f"`config.model.preprocessing={content.config.preprocessing}`"
+        )
+    new_heads = max(heads - content.config.heads, 0)
+    tensors = _renumber_heads(content.tensors, heads - content.config.heads)
+    new = tuple(f"{_HEADS}{number}." for number in range(new_heads))
+    variables = {name: variable for name, variable in named_tensors(model).items() if not name.startswith(new)}
+    _check_all(file, variables, tensors)
+    for name, variable in variables.items():
+        variable[...] = jnp.asarray(tensors[name], variable.dtype)
+    return Start(content.header, new_heads)
+
+
+def _read(path: pathlib.Path) -> _Content:
     try:
         with safetensors.safe_open(path, "numpy") as file:
             header = file.metadata() or {}
@@ -119,44 +205,25 @@ def load_weights(path: pathlib.Path) -> Weights:
         raise UserError(f"{path}: the header says format {header.get('format')!r}, this version reads {FORMAT!r}")
     config = default_config()
     config.update(json.loads(header["model"]))
-    model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))  # the values would be replaced
-    model.eval()
-    expected = named_tensors(model)
+    return _Content(path, config, Header.from_json(header["about"]), tensors)
+
+
+def _renumber_heads(tensors: Mapping[str, np.ndarray], offset: int) -> dict[str, np.ndarray]:
+    """Adds an offset to the numbers of intermediate heads, and leaves out those that fall below 0."""
+    renumbered = {}
+    for name, tensor in tensors.items():
+        if name.startswith(_HEADS):
+            number, rest = name.removeprefix(_HEADS).split(".", 1)
+            if int(number) + offset < 0:
+                continue
+            name = f"{_HEADS}{int(number) + offset}.{rest}"
+        renumbered[name] = tensor
+    return renumbered
+
+
+def _check_all(path: pathlib.Path, expected: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
     for name in sorted(expected.keys() | tensors.keys()):
         _check(path, name, expected.get(name), tensors.get(name))
-    for name, variable in expected.items():
-        variable.set_value(jnp.asarray(tensors[name], variable.dtype))
-    return Weights(path, model, config, Header.from_json(header["about"]))
-
-
-def start_from(model: DepthNet, path: pathlib.Path) -> Header:
-    """Loads the weights of another run into a network, in place; its intermediate heads keep their own.
-
-    Args:
-        model: Network of the same architecture and preprocessing as the run's.
-        path: Run directory, `.safetensors` file or name, see `find_weights`.
-
-    Returns:
-        Header of the weights.
-
-    Raises:
-        UserError: If the weights cannot be loaded, see `load_weights`, or the networks differ; the message names the
-            first tensor that does.
-    """
-    weights = load_weights(path)
-    other = weights.model
-    if other.preprocessing != model.preprocessing:
-        raise UserError(
-            f"{path} expects images scaled as {other.preprocessing!r}; set "
-            f"`config.model.preprocessing={other.preprocessing}`"
-        )
-    given = {name: np.asarray(variable[...]) for name, variable in named_tensors(other).items()}
-    wanted = named_tensors(model.without_heads())
-    for name in sorted(given.keys() | wanted.keys()):
-        _check(path, name, wanted.get(name), given.get(name))
-    for name, variable in wanted.items():
-        variable[...] = jnp.asarray(given[name], variable.dtype)
-    return weights.header
 
 
 def _check(path: pathlib.Path, name: str, expected: Any, tensor: np.ndarray | None) -> None:

@@ -19,7 +19,7 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.files import atomic_path
 from mdepth_jax.models import DepthNet, Header, TrainingRun
 from mdepth_jax.models.teachers import Prediction
-from mdepth_jax.models.weights import save_weights
+from mdepth_jax.models.weights import WITH_HEADS, WITHOUT_HEADS, save_weights
 from mdepth_jax.training import environment, hosts
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.checkpoint import Checkpoints
@@ -249,7 +249,10 @@ class Trainer:
             step=self.step,
             terms=tuple(term.name for term in self.objective.terms),
         )
-        save_weights(self.workdir / "model.safetensors", self.model, self.config.model, header)
+        model = self.model
+        if self.config.model.heads:
+            save_weights(self.workdir / WITH_HEADS, model, self.config.model, header, heads=True)
+        save_weights(self.workdir / WITHOUT_HEADS, model, self.config.model, header)
 
 
 class Clock:

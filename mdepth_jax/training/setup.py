@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.data.types import Data, Supervision
 from mdepth_jax.models import DepthNet, TrainingRun, build_model, load_pretrained, load_weights, start_from
+from mdepth_jax.training import hosts
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import make_objective
@@ -62,7 +63,11 @@ def build_network(config: ConfigDict) -> tuple[DepthNet, tuple[TrainingRun, ...]
         config.model.widths = load_weights(pathlib.Path(start)).config.widths
     model = build_model(config.model, rngs=nnx.Rngs(config.seed))
     if start:
-        return model, start_from(model, pathlib.Path(start)).lineage
+        weights = start_from(model, pathlib.Path(start))
+        if weights.new_heads and hosts.is_first():
+            heads = f"{weights.new_heads} of the {config.model.heads} intermediate heads"
+            print(f"{start} lacks {heads}; these start anew")
+        return model, weights.header.lineage
     if config.model.pretrained:
         load_pretrained(model, config.model.pretrained)
     return model, ()

@@ -11,7 +11,16 @@ from flax import nnx
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.header import Header, TrainingRun
-from mdepth_jax.models.weights import TEACHERS, export_weights, load_weights, save_weights, start_from
+from mdepth_jax.models.weights import (
+    TEACHERS,
+    WITH_HEADS,
+    WITHOUT_HEADS,
+    Start,
+    export_weights,
+    load_weights,
+    save_weights,
+    start_from,
+)
 from mdepth_jax.training.config import overlay
 from tests.tflite.networks import make_network
 
@@ -139,15 +148,78 @@ def test_the_embedded_teacher_has_a_name():
     assert weights.header.run.command.startswith("python -m mdepth_jax.train --config configs/teacher.py")
 
 
-def test_a_run_starts_from_another_but_keeps_its_own_heads(model, saved):
-    network = make_network(heads=2)
+@pytest.fixture(scope="module")
+def run(model, config, tmp_path_factory):
+    """A run directory whose network has two heads."""
+    directory = tmp_path_factory.mktemp("run")
+    save_weights(directory / WITHOUT_HEADS, model, config, HEADER)
+    save_weights(directory / WITH_HEADS, model, config, HEADER, heads=True)
+    return directory
+
+
+def constant_network(heads):
+    network = make_network(heads=heads)
     for _, variable in nnx.state(network, (nnx.Param, nnx.BatchStat)).flat_state():
-        variable.set_value(jnp.asarray(np.full(variable.shape, 7, np.float32)))
-    assert start_from(network, saved) == HEADER
-    assert (np.asarray(network.decoder.heads[0].predict.kernel[...]) == 7).all()
+        variable.set_value(jnp.full(variable.shape, 7, jnp.float32))
+    return network
+
+
+def test_a_run_starts_from_another_with_its_heads(model, run):
+    network = constant_network(heads=2)
+    assert start_from(network, run) == Start(HEADER, new_heads=0)
     started = tensors(network)
-    for name, value in tensors(model.without_heads()).items():
+    assert any(name.startswith("decoder.heads.1.") for name in started)
+    for name, value in tensors(model).items():
         np.testing.assert_array_equal(started[name], value)
+
+
+@pytest.mark.parametrize("heads", [0, 1])
+def test_a_network_with_fewer_heads_starts_with_the_deepest(heads, model, run):
+    network = constant_network(heads)
+    assert start_from(network, run).new_heads == 0
+    expected = tensors(model)
+    for name, value in tensors(network).items():
+        np.testing.assert_array_equal(value, expected[name.replace("decoder.heads.0.", "decoder.heads.1.")])
+
+
+def test_heads_that_the_weights_lack_keep_their_initialization(model, run, tmp_path):
+    from_one, from_none = constant_network(heads=2), constant_network(heads=2)
+    path, one = tmp_path / "one.safetensors", make_network(heads=1)
+    save_weights(path, one, overlay(model={"width": 0.25, "heads": 1}).model, HEADER, heads=True)
+    assert start_from(from_one, path).new_heads == 1
+    assert start_from(from_none, run / WITHOUT_HEADS).new_heads == 2
+    expected, started = tensors(one), tensors(from_one)
+    for name, value in started.items():
+        if name.startswith("decoder.heads.0."):
+            assert (value == 7).all()
+        else:
+            np.testing.assert_array_equal(value, expected[name.replace("decoder.heads.1.", "decoder.heads.0.")])
+    expected = tensors(model.without_heads())
+    for name, value in tensors(from_none).items():
+        if name.startswith("decoder.heads."):
+            assert (value == 7).all()
+        else:
+            np.testing.assert_array_equal(value, expected[name])
+
+
+def test_the_file_for_use_is_without_heads(run):
+    with safetensors.safe_open(run / WITHOUT_HEADS, "numpy") as file:
+        assert not any("heads" in name for name in file.keys())  # noqa: SIM118
+    bare, stripped = load_weights(run), load_weights(run / WITH_HEADS)
+    assert bare.path == run / WITHOUT_HEADS
+    assert bare.config == stripped.config
+    expected = tensors(bare.model)
+    assert expected.keys() == tensors(stripped.model).keys()
+    for name, value in tensors(stripped.model).items():
+        np.testing.assert_array_equal(value, expected[name])
+
+
+def test_a_damaged_head_is_named(run, tmp_path):
+    path = tmp_path / "heads.safetensors"
+    path.write_bytes((run / WITH_HEADS).read_bytes())
+    edit(path, lambda header, tensors: tensors.pop("decoder.heads.1.predict.bias"))
+    with pytest.raises(UserError, match=r"tensor decoder\.heads\.1\.predict\.bias is missing"):
+        start_from(make_network(heads=2), path)
 
 
 def tensors(network):

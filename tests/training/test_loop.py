@@ -13,7 +13,7 @@ from mdepth_jax import plots
 from mdepth_jax.data.types import Data
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
-from mdepth_jax.models.weights import load_weights
+from mdepth_jax.models.weights import load_weights, named_tensors, start_from
 from mdepth_jax.training.loop import Trainer, event_steps
 from tests.training.batches import SIZE, random_batch
 
@@ -54,6 +54,17 @@ def test_a_run_leaves_what_a_user_wants(config, objective, data, tmp_path):
     loaded = weights.model
     assert weights.header.scores["whdr"] == min(record["eval/whdr"] for record in records if "eval/whdr" in record)
     assert not loaded(jnp.asarray(random_batch(0)["image"])).auxiliary
+
+
+def test_the_next_run_starts_with_the_heads_of_the_best_step(config, model, make, data, tmp_path):
+    config.train.epochs = 1
+    trainer = make(tmp_path, data)
+    trainer.run()
+    assert start_from(model, tmp_path).new_heads == 0
+    started = named_tensors(model)
+    assert any(name.startswith("decoder.heads.1.") for name in started)
+    for name, variable in named_tensors(trainer.model).items():
+        np.testing.assert_array_equal(started[name][...], variable[...])
 
 
 def test_interrupt_saves_and_the_next_run_equals_an_unbroken_one(config, make, data, tmp_path):

@@ -21,7 +21,7 @@ def start(config, tmp_path):
     return path
 
 
-def test_a_network_starts_from_the_weights_of_another_run(config, start):
+def test_a_network_starts_from_the_weights_of_another_run(config, start, capsys):
     config.model.start = str(start)
     model, earlier = build_network(config)
     expected = named_tensors(build_model(config.model, rngs=nnx.Rngs(9)).without_heads())
@@ -30,6 +30,17 @@ def test_a_network_starts_from_the_weights_of_another_run(config, start):
     for name, variable in expected.items():
         np.testing.assert_array_equal(found[name][...], variable[...])
     assert [run.command for run in earlier] == ["command"]
+    assert "start.safetensors lacks 2 of the 2 intermediate heads; these start anew" in capsys.readouterr().out
+
+
+def test_a_network_starts_with_the_heads_of_another_run(config, tmp_path, capsys):
+    config.model.start = str(tmp_path / "start.safetensors")
+    other = build_model(config.model, rngs=nnx.Rngs(9))
+    save_weights(tmp_path / "start.safetensors", other, config.model, Header(), heads=True)
+    found = named_tensors(build_network(config)[0])
+    for name, variable in named_tensors(other).items():
+        np.testing.assert_array_equal(found[name][...], variable[...])
+    assert not capsys.readouterr().out
 
 
 def test_a_network_starts_from_the_seed(config):

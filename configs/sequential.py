@@ -11,7 +11,8 @@ The cost is that of its stages (`configs/mannequin.py`, `configs/redweb.py`, `co
 | mc_diw        | 0.1376                  |
 | mc_redweb_diw | 0.1316, the baseline    |
 
-A stage is a run directory inside the run directory, the last one that of the result. The same command continues an
+The weights include the intermediate heads where there are any (Table 4, `configs/ablations.py`). A stage is a run
+directory inside the run directory, the last one that of the result. The same command continues an
 interrupted training, in any stage. Keys that belong to the weights, such as `model.preprocessing`, are set in every
 stage.
 """

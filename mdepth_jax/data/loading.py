@@ -134,6 +134,7 @@ def batch_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:
         jitter=data.jitter,
         depth=wanted.depth or data.source == "scenes",
         teacher_depth=wanted.teacher_depth,
+        teacher_inverted=config.teacher.inverted,
         log=data.log,
     )
 

@@ -9,7 +9,7 @@ from mdepth_jax.data import augment
 from mdepth_jax.data.crops import EIGEN_CROP, EIGEN_SIZE, Crop
 from mdepth_jax.data.images import resize_image, resize_map, warp_image, warp_map
 from mdepth_jax.data.pairs import NO_PAIRS, net_coordinates, sample_ratio_pairs
-from mdepth_jax.data.types import MAP_KEYS, Example
+from mdepth_jax.data.types import MAP_KEYS, Example, MapKey
 from mdepth_jax.errors import UserError
 
 Row = dict[str, np.ndarray]
@@ -36,6 +36,8 @@ class BatchSpec:
         jitter: Strength of the color jitter in training, from 0 (off) to 1.
         depth: Whether batches hold the depth map.
         teacher_depth: Whether batches hold the teacher's map.
+        teacher_inverted: Whether the teacher's map is larger where the image is nearer, such as disparity; it is
+            negated, after the logarithm if there is one, and multiplied where depth is divided.
         log: Factor of the natural logarithm of both maps, where depth that is not positive becomes unknown; 0 for the
             maps without logarithm.
     """
@@ -52,6 +54,7 @@ class BatchSpec:
     jitter: float = 0.0
     depth: bool = False
     teacher_depth: bool = False
+    teacher_inverted: bool = False
     log: float = 0.0
 
 
@@ -166,12 +169,16 @@ def _resample(example: Example, spec: BatchSpec, view: augment.View | None = Non
     for key in MAP_KEYS:
         if getattr(spec, key) or (key == "depth" and spec.sampled_pairs):
             known = example[key] if key in example else np.full((1, 1), np.nan, np.float32)
-            resampled[key] = (
-                resize_map(known, *size)
-                if view is None
-                else warp_map(known, view.matrix, *size) / np.float32(view.zoom)
-            )
+            if view is None:
+                resampled[key] = resize_map(known, *size)
+            else:
+                zoom = 1 / view.zoom if _is_inverted(key, spec) else view.zoom
+                resampled[key] = warp_map(known, view.matrix, *size) / np.float32(zoom)
     return resampled
+
+
+def _is_inverted(key: MapKey, spec: BatchSpec) -> bool:
+    return key == "teacher_depth" and spec.teacher_inverted
 
 
 def _logarithm(values: Float32[np.ndarray, "height width"], factor: float) -> Float32[np.ndarray, "height width"]:
@@ -190,5 +197,6 @@ def _pad(example: Example, image_size: tuple[int, int], spec: BatchSpec, pairs: 
     for key in MAP_KEYS:
         if getattr(spec, key):
             values = _logarithm(example[key], spec.log) if spec.log else example[key]
+            values = -values if _is_inverted(key, spec) else values
             row[key] = values[..., np.newaxis]
     return row

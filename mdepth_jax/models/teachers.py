@@ -6,16 +6,20 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
+from mdepth_jax.models.depth_net import DepthNet, Image, build_model, default_config
 from mdepth_jax.models.pretrained.load import fit_tensors
 from mdepth_jax.models.pretrained.naming import named_variables
 from mdepth_jax.models.pretrained.tensors import PYTORCH_SUFFIXES, read_tensors
 from mdepth_jax.models.pretrained.youtube3d import encdecresnet
 from mdepth_jax.models.weights import load_weights
+
+ENCDECRESNET_SIZE = 384, 384
+"""Height and width at which EncDecResNet was trained."""
 
 
 class Prediction(NamedTuple):
@@ -41,7 +45,7 @@ def load_encdecresnet(path: str | os.PathLike) -> DepthNet:
             `module.`.
 
     Returns:
-        The network in evaluation mode; a larger depth is farther. It was trained at 384 x 384 pixels.
+        The network in evaluation mode; a larger depth is farther. It was trained at `ENCDECRESNET_SIZE`.
 
     Raises:
         UserError: If the file cannot be read, or a tensor is missing, unexpected, of the wrong shape or not finite.
@@ -59,15 +63,20 @@ def load_encdecresnet(path: str | os.PathLike) -> DepthNet:
 
 
 def load_teacher(
-    run: str, place: Callable[[Any], Any] = lambda tree: tree, *, log: float | None = None
+    run: str, place: Callable[[Any], Any] = lambda tree: tree, *, log: float | None = None, inverted: bool = False
 ) -> Callable[[Any], Prediction]:
     """Builds a jitted teacher from a trained network.
+
+    A network of ours sees images at the student's size, EncDecResNet at `ENCDECRESNET_SIZE`: the image is resized, and
+    the outputs are resized to the sizes that they have with a network of ours, depth to that of the image and features
+    to half of it, where the pair-wise loss compares them with the student's.
 
     Args:
         run: Run directory, `.safetensors` file or name, see `find_weights`, or the published EncDecResNet as `.npz` or
             PyTorch file.
         place: Function that puts the weights where they belong, such as on every device of a mesh.
         log: Key `data.log` of the student, whose depth must be in the teacher's unit; None where it need not be.
+        inverted: Whether the network's output is larger where the image is nearer; it is negated.
 
     Returns:
         Function from images `[B, H, W, 3]`, uint8 RGB, to a `Prediction`; no gradient is ever taken through it.
@@ -77,10 +86,10 @@ def load_teacher(
     """
     path = pathlib.Path(run)
     if path.suffix in (".npz", *PYTORCH_SUFFIXES):
-        model = load_encdecresnet(path)
+        model, size = load_encdecresnet(path), ENCDECRESNET_SIZE
     else:
         weights = load_weights(path)
-        model, trained = weights.model, weights.header.run.config
+        model, size, trained = weights.model, None, weights.header.run.config
         own = trained["data"].get("log", 0.0) if trained else log
         if log is not None and log != own:
             raise UserError(f"{path}: the teacher was trained with data.log={own}; set `config.data.log={own}`")
@@ -89,7 +98,24 @@ def load_teacher(
 
     @jax.jit
     def predict(variables: Any, image: UInt8[Array, "batch height width 3"]) -> Prediction:
-        outputs = nnx.merge(graph, variables)(image)
-        return Prediction(outputs.depth, outputs.features)
+        model = nnx.merge(graph, variables)
+        prediction = _predict(model, image) if size is None else _predict_at(size, model, image)
+        return prediction._replace(depth=-prediction.depth) if inverted else prediction
 
     return lambda image: predict(variables, image)
+
+
+def _predict(model: DepthNet, image: Image) -> Prediction:
+    outputs = model(image)
+    return Prediction(outputs.depth, outputs.features)
+
+
+def _predict_at(size: tuple[int, int], model: DepthNet, image: Image) -> Prediction:
+    """Predicts at the network's own input size; bilinear, with half-pixel centers and antialiasing as in Pillow."""
+    height, width = image.shape[1:3]
+    depth, features = _predict(model, _resize(image.astype(jnp.float32), *size))
+    return Prediction(_resize(depth, height, width), _resize(features, -(-height // 2), -(-width // 2)))
+
+
+def _resize(x: Float[Array, "batch _ _ channels"], height: int, width: int) -> Float[Array, "batch _ _ channels"]:
+    return jax.image.resize(x, (x.shape[0], height, width, x.shape[3]), "bilinear")

@@ -20,6 +20,7 @@ def check_config(config: ConfigDict) -> None:
     """
     check_values(KEYS, config)
     _check_data(config.data)
+    _check_teacher(config.teacher)
     _check_terms(config)
     _check_optimizer(config)
 
@@ -29,6 +30,13 @@ def _check_data(data: ConfigDict) -> None:
         raise UserError("`config.data.root` is empty; name the folder of your data: `config.data.root=DIR`")
     if data.source == "scenes" and not (data.count and data.eval_count):
         raise UserError("`config.data.count` and `config.data.eval_count` say how many scenes; both must be positive")
+
+
+def _check_teacher(teacher: ConfigDict) -> None:
+    if teacher.inverted and not (teacher.maps or teacher.run):
+        raise UserError(
+            "`config.teacher.inverted` is True, but there is no teacher; set `config.teacher.inverted=False`"
+        )
 
 
 def _check_terms(config: ConfigDict) -> None:

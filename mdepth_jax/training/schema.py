@@ -45,6 +45,7 @@ _DATA = {
 _TEACHER = {
     "maps": Key(False, "Read cached maps of a teacher, for the pixel-wise term."),
     "run": Key("", "Teacher that runs in training: `embedded`, a run directory or a file; adds its features."),
+    "inverted": Key(False, "The teacher's depth, of maps or of a run, is larger where nearer; it is negated."),
 }
 _LOSS = {
     "terms": Key("auto", "Terms joined by `+`; `auto`: ranking and all that the teacher allows."),

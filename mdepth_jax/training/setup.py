@@ -12,6 +12,7 @@ from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.loop import Trainer
 from mdepth_jax.training.objective import make_objective
 from mdepth_jax.training.teacher import open_teacher
+from mdepth_jax.training.teacher_check import check_teacher_sign
 
 
 def build_trainer(config: ConfigDict, workdir: pathlib.Path, data: Data, supervision: Supervision) -> Trainer:
@@ -30,6 +31,9 @@ def build_trainer(config: ConfigDict, workdir: pathlib.Path, data: Data, supervi
         UserError: If the loss terms, the network, its initial weights, the teacher or the run directory do not fit.
     """
     objective = make_objective(config, supervision)
+    teacher = open_teacher(config)
+    if supervision.pairs and any(term.supervision == "teacher_depth" for term in objective.terms):
+        check_teacher_sign(config, data, teacher)
     model, earlier = build_network(config)
     adversary = None
     if objective.needs_discriminator:
@@ -40,7 +44,7 @@ def build_trainer(config: ConfigDict, workdir: pathlib.Path, data: Data, supervi
         model=model,
         objective=objective,
         data=data,
-        teacher=open_teacher(config),
+        teacher=teacher,
         adversary=adversary,
         earlier=earlier,
     )

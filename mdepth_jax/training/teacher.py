@@ -27,4 +27,6 @@ def open_teacher(config: ConfigDict) -> Callable[[Any], Prediction] | None:
         return None
     mesh, wanted = make_mesh(), wanted_maps(config)
     log = config.data.log if wanted.teacher_depth or wanted.depth else None
-    return load_teacher(config.teacher.run, lambda tree: replicate(tree, mesh), log=log)
+    return load_teacher(
+        config.teacher.run, lambda tree: replicate(tree, mesh), log=log, inverted=config.teacher.inverted
+    )

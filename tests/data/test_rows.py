@@ -58,6 +58,18 @@ def test_zoom_divides_the_depth(example):
     assert 1.5 < max(zooms) <= 3
 
 
+def test_an_inverted_map_of_a_teacher_becomes_depth(example):
+    """Disparity: larger = nearer; enlarged, the scene is nearer."""
+    example["depth"][:] = 5
+    example["teacher_depth"] = np.float32(1) / example["depth"]
+    spec = dataclasses.replace(SPEC, teacher_depth=True, teacher_inverted=True, scale=3.0, crop="center")
+    for seed in range(3):
+        row = train_row(example, spec, 3, np.random.default_rng(seed))
+        np.testing.assert_allclose(row["teacher_depth"], -1 / row["depth"], rtol=1e-6)
+        row = train_row(example, dataclasses.replace(spec, log=4.0), 3, np.random.default_rng(seed))
+        np.testing.assert_allclose(row["teacher_depth"], row["depth"], rtol=1e-6)
+
+
 def test_logarithm_of_unknown_and_zero_depth_is_unknown(example):
     example["depth"][:, :12] = 0
     example["depth"][:, 12:] = np.e

@@ -1,16 +1,15 @@
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.models import Header, TrainingRun, build_model, count_parameters, default_config, save_weights
-from mdepth_jax.models.pretrained.naming import named_variables
-from mdepth_jax.models.pretrained.youtube3d import encdecresnet
+from mdepth_jax.models import Header, TrainingRun, count_parameters, default_config, save_weights
 from mdepth_jax.models.teachers import load_encdecresnet, load_teacher
-from tests.models.golden_weights import draw
+from tests.models.encdecresnet import narrow, write_checkpoint
 from tests.tflite.networks import make_network
 
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
@@ -21,22 +20,10 @@ def apply(module, *inputs):
     return module(*inputs)
 
 
-def published_shapes():
-    """Every tensor of the checkpoint with its shape in PyTorch's layout."""
-    config = default_config()
-    config.update(encoder="resnet50", decoder="redweb", heads=0)
-    model = nnx.eval_shape(lambda: build_model(config, rngs=nnx.Rngs(0)))
-    return {
-        name: tuple(variable.shape[axis] for axis in (3, 2, 0, 1)) if len(variable.shape) == 4 else variable.shape
-        for name, variable in named_variables(encdecresnet(model)).items()
-    }
-
-
 def test_whole_network_golden(golden, tmp_path):
     case = golden("teacher_encdecresnet")[2]
     path = tmp_path / "encdecresnet.npz"
-    seed = int(case["weight_seed"])
-    np.savez(path, **{f"module.{name}": draw(name, shape, seed, gain=1) for name, shape in published_shapes().items()})
+    write_checkpoint(path, seed=int(case["weight_seed"]))
     model = load_encdecresnet(path)
     assert count_parameters(model) == case["n_params"] == 53_158_977
 
@@ -48,6 +35,35 @@ def test_whole_network_golden(golden, tmp_path):
     features = case["d1"].transpose(0, 2, 3, 1)
     assert outputs.features.shape == tuple(case["d1_shape"][[0, 2, 3, 1]])
     np.testing.assert_allclose(outputs.features[..., :4], features, rtol=0, atol=1e-3 * np.abs(features).max())
+
+
+def test_encdecresnet_sees_its_own_size(tmp_path, monkeypatch):
+    """Whatever the student's size; its outputs come back as those of a network of ours."""
+    narrow(monkeypatch)
+    path = tmp_path / "narrow.npz"
+    write_checkpoint(path)
+    image = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
+    prediction = load_teacher(str(path))(image)
+    model = load_encdecresnet(path)
+    assert count_parameters(model) < 2e6
+    expected = apply(model, jax.image.resize(jnp.float32(image), (2, 384, 384, 3), "bilinear"))
+    assert expected.features.shape == (2, 192, 192, 16)
+    for found, unscaled, size in (
+        (prediction.depth, expected.depth, (2, 64, 96, 1)),
+        (prediction.features, expected.features, (2, 32, 48, 16)),
+    ):
+        resized = jax.image.resize(unscaled, size, "bilinear")
+        np.testing.assert_allclose(found, resized, rtol=0, atol=1e-4 * np.abs(resized).max())
+
+
+@pytest.mark.slow
+def test_encdecresnet_of_full_width_sees_its_own_size(tmp_path):
+    path = tmp_path / "encdecresnet.npz"
+    write_checkpoint(path)
+    prediction = load_teacher(str(path))(np.zeros((1, 224, 448, 3), np.uint8))
+    assert prediction.depth.shape == (1, 224, 448, 1)
+    assert prediction.features.shape == (1, 112, 224, 128)
+    assert np.isfinite(prediction.depth).all()
 
 
 def test_another_checkpoint_is_refused(tmp_path):
@@ -85,6 +101,13 @@ def test_a_run_predicts_depth_and_features(model, saved):
     prediction, expected = load_teacher(str(saved))(image), apply(model, image)
     np.testing.assert_allclose(prediction.depth, expected.depth, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(prediction.features, expected.features, rtol=1e-5, atol=1e-5)
+
+
+def test_an_inverted_run_is_turned(saved):
+    image = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), dtype=np.uint8)
+    prediction, inverted = load_teacher(str(saved))(image), load_teacher(str(saved), inverted=True)(image)
+    np.testing.assert_array_equal(inverted.depth, -prediction.depth)
+    np.testing.assert_array_equal(inverted.features, prediction.features)
 
 
 def test_a_teacher_of_another_unit(saved):

@@ -26,6 +26,7 @@ from mdepth_jax.training.config import overlay, override
         ("loss.terms", "rank", ": 'rank' is not a term; choose from ranking, "),
         ("loss.terms", "pixelwise+holistic", ": 'holistic' can be negative, .* set `config.rebalance.order=off`"),
         ("loss.terms", "mannequin", ": 'mannequin' compares logarithms of depth; set `config.data.log=1.0`"),
+        ("teacher.inverted", True, "is True, but there is no teacher; set `config.teacher.inverted=False`"),
         ("optim.optimizer", "mtadam", "is 'mtadam', which balances the losses; set `config.rebalance.order=off`"),
         ("optim.weight_decay", 1e-4, "is 0.0001, but 'adam' has none; set `config.optim.weight_decay=0.0`"),
     ],

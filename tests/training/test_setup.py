@@ -10,6 +10,7 @@ from mdepth_jax.models import Header, TrainingRun, build_model
 from mdepth_jax.models.weights import named_tensors, save_weights
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.setup import build_network, build_trainer
+from tests.training.batches import SIZE, random_batch
 
 
 @pytest.fixture
@@ -55,7 +56,8 @@ def test_a_network_starts_from_the_seed(config):
 
 @pytest.mark.usefixtures("optax_promotes")
 def test_the_discriminator_is_built_for_the_term_that_needs_it(config, tmp_path):
-    data = Data(lambda step: itertools.repeat({}), list, steps_per_epoch=4)
+    batch = random_batch(0) | {"teacher_depth": np.zeros((4, SIZE, SIZE, 1), np.float32)}
+    data = Data(lambda step: itertools.repeat(batch), list, steps_per_epoch=4)
     config.rebalance.order = "off"
     for terms, has_adversary in (("ranking", False), ("ranking+holistic", True)):
         config.loss.terms = terms

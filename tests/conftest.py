@@ -3,7 +3,7 @@
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Compiling takes most of the time of the tests: a fifth of it without LLVM's optimisation and XLA's own emitters.
+# Compiling takes most of the time of the tests: a fifth of it without LLVM's optimization and XLA's own emitters.
 QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{QUICK} --xla_force_host_platform_device_count=2"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -5,6 +5,9 @@ python -m mdepth_jax.evaluate --model RUN --pairs FILE.csv [--images ROOT]  on a
 python -m mdepth_jax.evaluate --model RUN --pairs FILE.csv --depth_scale 0.001 [--crop eigen] [--align nyu]
                                            and on the depth maps next to the images (depth/, one code = 0.001 m)
 python -m mdepth_jax.evaluate --model m.tflite --pairs FILE.csv             any of these, for an exported file
+
+Pairs are judged on whole images, depth maps in the part of the image that the network is trained for. The result says
+data set, split and protocol. Relative depth is aligned to NYUv2, image by image, for all errors of depth maps.
 """
 
 import pathlib
@@ -17,10 +20,12 @@ from mdepth_jax.data.crops import CROPS
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
-from mdepth_jax.files import write_json
+from mdepth_jax.files import hash_file, write_json
 from mdepth_jax.inference.network import open_network
 from mdepth_jax.inference.scoring import evaluate_network, to_json
-from mdepth_jax.training.summary import describe_evaluation
+from mdepth_jax.models.score import make_scores
+from mdepth_jax.training import provenance
+from mdepth_jax.training.summary import describe_evaluation, describe_origin
 from mdepth_jax.training.terms import wanted_maps
 
 
@@ -34,7 +39,7 @@ class Flags:
     split: str | None
     depth_scale: float | None
     crop: str
-    align: str
+    align: str | None
     batch_size: int
     json: pathlib.Path | None
 
@@ -44,7 +49,7 @@ class Flags:
                 "`depth_scale`, `images`, `split` and `crop` go with `pairs`; the run's own set is read as its "
                 "configuration says"
             )
-        if self.pairs and not self.depth_scale and (self.crop, self.align) != ("none", "none"):
+        if self.pairs and not self.depth_scale and (self.crop != "none" or self.align == "nyu"):
             raise UserError("`crop` and `align` are about depth maps, which need `depth_scale`")
         if self.batch_size <= 0:
             raise UserError(f"`batch_size` is {self.batch_size}; it must be positive")
@@ -55,26 +60,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parse(argv)
     network = open_network(flags.model)
     config = network.config.copy_and_resolve_references()
+    align = flags.align or provenance.default_alignment(config)
     if flags.pairs:
         source = open_source(flags.pairs, flags.split or "test", root=flags.images, maps=Maps(depth=flags.depth_scale))
-        config.data.crop, config.data.eval_crop = "none", flags.crop
+        config.data.eval_crop = flags.crop
         has_maps = bool(flags.depth_scale)
     elif flags.model.suffix == ".tflite":
         raise UserError(f"{flags.model}: an exported file does not know its held-out set; give `pairs`")
     else:
         source = loading.open_eval_source(config, wanted_maps(config))
         has_maps = wanted_maps(config).depth
-    if flags.align != "none" and not has_maps:
+    if flags.align == "nyu" and not has_maps:
         raise UserError(f"`align` is {flags.align!r}, but {flags.model} is not evaluated on depth maps; give "
                         "`pairs` and `depth_scale`")  # fmt: skip
+    if align == "none" and has_maps and not provenance.predicts_depth(config):
+        raise UserError(f"{flags.model} predicts relative depth, whose values cannot be compared with depth maps as "
+                        "they are; set `align=nyu`")  # fmt: skip
     result = evaluate_network(
-        network.model, source, config, batch_size=flags.batch_size, has_maps=has_maps, align=flags.align == "nyu"
+        network.model, source, config, batch_size=flags.batch_size, has_maps=has_maps, align=align == "nyu"
     )
     if not result.scores:
         raise UserError(f"{flags.pairs or flags.model}: there are neither pairs nor depth maps to compare with")
-    print("\n".join(describe_evaluation(result)))
+    ordinal, dense = provenance.make_protocols(config, align)
+    scores = make_scores(
+        result.scores,
+        pairs=result.total,
+        depth_maps=result.maps,
+        data=source.info,
+        split=source.split,
+        ordinal=ordinal,
+        dense=dense,
+        step=network.header.step,
+        weights=hash_file(network.path),
+    )
+    print("\n".join([*describe_evaluation(result), *describe_origin(scores)]))
     if flags.json:
-        write_json(flags.json, to_json(result) | {"model": str(flags.model)})
+        write_json(flags.json, to_json(result, scores) | {"model": str(flags.model)})
     return 0
 
 
@@ -89,8 +110,8 @@ def parse(argv: Sequence[str] | None) -> Flags:
     parser.add_argument("--split", help="split of prepared records (default: test)")
     parser.add_argument("--depth_scale", type=float, help="unit of a depth map's codes (default: no depth maps)")
     parser.add_argument("--crop", choices=tuple(CROPS), default="none", help="pixels of the depth maps that count")
-    parser.add_argument("--align", choices=("none", "nyu"), default="none",
-                        help="shift and scale predictions to NYUv2's depth, as relative depth needs")  # fmt: skip
+    parser.add_argument("--align", choices=("none", "nyu"),
+                        help="shift and scale predictions to NYUv2's depth (default: for relative depth)")  # fmt: skip
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--json", type=pathlib.Path, help="file to write the result to")
     parser.set_defaults(flags=Flags)

@@ -77,8 +77,6 @@ WEIGHTS: Mapping[str, License] = {
         "https://github.com/princeton-vl/YouTube3D",
     ),
 }
-# Parts of the usual folder names of a data set.
-_FOLDERS = {"nyu": "nyuv2", "diw": "diw", "redweb": "redweb", "mannequin": "mannequin"}
 # Publishers that distribute weights trained on ImageNet in files with this suffix.
 _PUBLISHERS = {
     "": ("keras",),
@@ -91,13 +89,25 @@ _PUBLISHERS = {
 }
 
 
-def find_licenses(configs: Iterable[ConfigDict]) -> list[License]:
+class RunInputs(NamedTuple):
+    """Everything that a training run read.
+
+    Attributes:
+        config: Configuration of the run.
+        data: Terms of its training sets as the run recorded them; empty if it recorded none.
+    """
+
+    config: ConfigDict
+    data: tuple[License, ...] = ()
+
+
+def find_licenses(runs: Iterable[RunInputs]) -> list[License]:
     """Finds the terms of everything that a network was trained with, each once.
 
     Args:
-        configs: Configurations of the runs that its weights went through, the first run first.
+        runs: Inputs of the runs that its weights went through, the first run first.
     """
-    found = (part for number, config in enumerate(configs) for part in _find_in_run(config, is_first=number == 0))
+    found = (part for number, run in enumerate(runs) for part in _find_in_run(run, is_first=number == 0))
     return list(dict.fromkeys(found)) or [License("training", UNKNOWN)]
 
 
@@ -107,11 +117,20 @@ def format_table(licenses: Iterable[License]) -> str:
     return f"{table}\n\nWhether the terms of data and of a teacher bind the network is not decided here."
 
 
-def _find_in_run(config: ConfigDict, *, is_first: bool) -> Iterator[License]:
+def name_unknown(folder: str) -> str:
+    """Names the unknown data in a folder."""
+    return f"data in {_folder_name(folder)}"
+
+
+def _find_in_run(run: RunInputs, *, is_first: bool) -> Iterator[License]:
+    config = run.config
     data, teacher, model = config.data, config.teacher, config.model
-    yield DATA["scenes"] if data.source == "scenes" else _find_folder(data.root)
-    if data.unlabelled:
-        yield _find_folder(data.unlabelled)
+    if data.source == "scenes":
+        yield DATA["scenes"]
+    elif run.data:
+        yield from run.data
+    else:
+        yield from (License(name_unknown(folder), UNKNOWN) for folder in (data.root, data.unlabelled) if folder)
     if teacher.maps:
         yield License(f"maps of a teacher next to {_folder_name(data.root)}", UNKNOWN)
     if teacher.run:
@@ -120,15 +139,6 @@ def _find_in_run(config: ConfigDict, *, is_first: bool) -> Iterator[License]:
         yield License(f"weights that the training began with ({model.start or 'before pruning'})", UNKNOWN)
     if model.pretrained:
         yield from _find_pretrained(model.pretrained)
-
-
-def _find_folder(folder: str) -> License:
-    """Finds the terms of a folder of data, which is recognized by its name alone."""
-    name = _folder_name(folder)
-    for part, key in _FOLDERS.items():
-        if part in name.lower():
-            return DATA[key]._replace(name=f"{DATA[key].name} (by the folder's name, {name})")
-    return License(f"data in {name}", UNKNOWN)
 
 
 def _folder_name(folder: str) -> str:

@@ -127,7 +127,13 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
             print(f"{workdir} was finished before; see {workdir / 'report.md'}")
         else:
             report = summary.write_report(
-                workdir, config=config, result=result, network=network, seconds=seconds, earlier=trainer.earlier
+                workdir,
+                config=config,
+                result=result,
+                network=network,
+                seconds=seconds,
+                data=trainer.data,
+                earlier=trainer.earlier,
             )
             print(report)
     hosts.wait_for_all(str(workdir))

@@ -1,17 +1,27 @@
+import dataclasses
+import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from flax import nnx
 
 from mdepth_jax import evaluate, prepare
+from mdepth_jax.data.about import KNOWN_SETS
+from mdepth_jax.data.loading import open_data
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
+from mdepth_jax.files import hash_file
 from mdepth_jax.inference.network import Network
 from mdepth_jax.inference.scoring import evaluate_network
-from mdepth_jax.models import Header
+from mdepth_jax.models import Header, build_model, load_weights
+from mdepth_jax.models.score import read_scores
+from mdepth_jax.training import logbook
 from mdepth_jax.training.config import overlay
+from mdepth_jax.training.loop import Trainer
+from mdepth_jax.training.objective import make_objective
+from mdepth_jax.training.terms import wanted_maps
 from tests.inference.saved import save_mean, save_run
 
 
@@ -23,12 +33,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def network(monkeypatch):
+def network(monkeypatch, tmp_path):
     """A network that predicts the brightness."""
     config = overlay(data={"height": 32, "width": 64, "crop": "center", "eval_crop": "eigen"})
-    network = Network(
-        Path("run"), lambda images: images.mean(-1, keepdims=True, dtype=np.float32), config, Header(), ""
-    )
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"weights")
+    network = Network(path, lambda images: images.mean(-1, keepdims=True, dtype=np.float32), config, Header(step=7), "")
     monkeypatch.setattr(evaluate, "open_network", lambda path: network)
     return network
 
@@ -46,7 +56,14 @@ def test_pairs(folder, network, tmp_path, capsys):
     expected = evaluate_network(network.model, open_source(folder / "pairs_test.csv"), config, batch_size=4)
     assert (scores["wrong"], scores["pairs"]) == (expected.wrong, expected.total)
     assert (scores["whdr"], scores["model"]) == (expected.whdr, "run")
-    assert f"WHDR {expected.whdr:.4f}" in capsys.readouterr().out
+    assert scores["scores"]["whdr"] == {
+        "metric": "whdr", "value": expected.whdr, "data_set": "scenes", "split": "test", "count": 6, "step": 7,
+        "data_name": KNOWN_SETS["scenes"].name, "weights": hashlib.sha256(b"weights").hexdigest(),
+        "protocol": {"view": "whole", "crop": "none", "align": "none", "height": 32, "width": 64},
+    }  # fmt: skip
+    printed = capsys.readouterr().out
+    assert f"WHDR {expected.whdr:.4f}" in printed
+    assert "measured on rendered scenes of mdepth_jax test: whole images at 32x64" in printed
     assert network.config.data.crop == "center"
 
 
@@ -63,11 +80,19 @@ def test_depth_maps_next_to_the_images(folder, network, tmp_path, capsys):
     run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--align", "nyu", "--json", output)
     scores = json.loads(output.read_text())
     source = open_source(folder / "pairs_test.csv", maps=Maps(depth=0.001))
-    config = overlay(data={"height": 32, "width": 64})
+    config = overlay(data={"height": 32, "width": 64, "crop": "center"})
     expected = evaluate_network(network.model, source, config, batch_size=8, has_maps=True, align=True).scores
     assert scores["depth_maps"] == 6
+    assert scores["scores"]["rmse"]["protocol"] == {
+        "view": "middle", "crop": "none", "align": "nyu", "height": 32, "width": 64,
+    }  # fmt: skip
+    assert scores["scores"]["whdr"]["protocol"]["view"] == "whole"
     assert {name: scores[name] for name in expected} == expected
-    assert f"RMSE {scores['rmse']:.4f}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"RMSE {scores['rmse']:.4f}" in printed
+    assert "test: the middle of images at 32x64, aligned to nyu" in printed
+    run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--json", tmp_path / "default.json")
+    assert json.loads((tmp_path / "default.json").read_text()) == scores
     with pytest.raises(UserError, match="is 320x240, the crop is for 640x480"):
         run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--crop", "eigen")
 
@@ -99,6 +124,40 @@ def test_an_exported_file_needs_pairs(folder, tmp_path, capsys):
 def test_flags_that_would_do_nothing(flags, message):
     with pytest.raises(UserError, match=message):
         evaluate.parse(["--model", "run", *flags])
+
+
+def test_relative_depth_is_not_compared_as_it_is(folder, network):
+    """A prediction that is 0 or negative would have no logarithm, and no value has a ratio to meters."""
+    with pytest.raises(UserError, match=r"run predicts relative depth, .* as they are; set `align=nyu`"):
+        run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--align", "none")
+    network.config.loss.terms = "mannequin"
+    run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--align", "none")
+
+
+@pytest.mark.parametrize("terms", ["ranking", "ranking+l1"])
+def test_a_run_is_evaluated_as_it_evaluates_itself(folder, tmp_path, optax_promotes, terms):
+    """Also if it crops: pairs of whole images, and depth in the middle; and relative depth is aligned."""
+    config = overlay(
+        model={"encoder": "mobilenet_v1", "decoder": "nnconv5", "width": 0.25, "heads": 0},
+        data={"root": str(folder), "height": 32, "width": 32, "batch_size": 2, "crop": "center"},
+        loss={"terms": terms},
+        rebalance={"order": "off"},
+        train={"epochs": 1, "evaluations_per_epoch": 1, "best_by": "rmse"},
+    )
+    data, supervision = open_data(config, wanted_maps(config))
+    model = build_model(config.model, rngs=nnx.Rngs(0))
+    objective = make_objective(config, supervision)
+    Trainer(config=config, workdir=tmp_path, model=model, objective=objective, data=data).run()
+    own = {key: value for key, value in logbook.read(tmp_path)[-1].items() if key.startswith("eval/")}
+    evaluate.main(["--model", str(tmp_path), "--json", str(tmp_path / "scores.json")])
+    result = json.loads((tmp_path / "scores.json").read_text())
+    assert {f"eval/{name}": result[name] for name in ("whdr", "rmse", "delta1", "si_rmse")} == pytest.approx(own)
+    header = load_weights(tmp_path).header
+    assert header.scores["rmse"].protocol.view == "middle"
+    weights = hash_file(tmp_path / "model.safetensors")
+    kept = {name: dataclasses.replace(score, weights=weights) for name, score in header.scores.items()}
+    found = read_scores(result)
+    assert {name: dataclasses.replace(score, value=kept[name].value) for name, score in found.items()} == kept
 
 
 def test_a_run_without_depth_maps_cannot_be_aligned(network):

@@ -10,18 +10,22 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from mdepth_jax import licenses
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.crops import CROPS
 from mdepth_jax.data.sources.folders import ImageFolder
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.data.sources.scenes import Scenes
-from mdepth_jax.data.types import Data, Example, Source, Supervision, WantedMaps
+from mdepth_jax.data.types import Data, DataSetInfo, Example, Source, Supervision, WantedMaps
 from mdepth_jax.errors import UserError
 
 
 class Concatenation:
-    """Source that concatenates several sources."""
+    """Source that concatenates several sources, of no single data set."""
+
+    info = DataSetInfo()
+    split = ""
 
     def __init__(self, *sources: Source):
         self.sources = sources
@@ -97,10 +101,14 @@ def open_data(config: ConfigDict, wanted: WantedMaps) -> tuple[Data, Supervision
         teacher_features=bool(config.teacher.run),
     )
     spec, held_out_spec = batch_spec(config, wanted), eval_spec(config, wanted)
+    depth_spec = dataclasses.replace(held_out_spec, crop=config.data.crop)
+    has_two_views = wanted.depth and bool(held_out.max_pairs) and depth_spec != held_out_spec
+    if not held_out.max_pairs:
+        held_out_spec = depth_spec
     host = {"process_index": jax.process_index(), "process_count": jax.process_count()}
 
     def truths() -> Iterator[np.ndarray | None]:
-        return pipeline.eval_truths(held_out, spec, CROPS[config.data.eval_crop], **host)
+        return pipeline.eval_truths(held_out, depth_spec, CROPS[config.data.eval_crop], **host)
 
     if wanted.depth:
         next(truths(), None)  # a map that does not fit its crop is found before the training
@@ -109,8 +117,21 @@ def open_data(config: ConfigDict, wanted: WantedMaps) -> tuple[Data, Supervision
         lambda: pipeline.eval_batches(held_out, held_out_spec, **host),
         pipeline.steps_per_epoch(train, spec),
         truths if wanted.depth else None,
+        (lambda: pipeline.eval_batches(held_out, depth_spec, **host)) if has_two_views else None,
+        _name_sets(train, config.data),
+        _name_sets(held_out, config.data)[0],
+        held_out.split,
     )
     return data, supervision
+
+
+def _name_sets(source: Source, data: ConfigDict) -> tuple[DataSetInfo, ...]:
+    """Returns the data sets of a source; an unknown one is named after its folder."""
+    parts = source.sources if isinstance(source, Concatenation) else (source,)
+    return tuple(
+        part.info if part.info.name else dataclasses.replace(part.info, name=licenses.name_unknown(folder))
+        for part, folder in zip(parts, (data.root, data.unlabelled), strict=False)
+    )
 
 
 def batch_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:
@@ -140,13 +161,13 @@ def batch_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:
 
 
 def eval_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:
-    """Returns the form of a batch of the held-out set, with all pairs.
+    """Returns the form of a batch of the held-out set: whole images, with all pairs.
 
     Args:
         config: Complete configuration.
         wanted: Maps to read.
     """
-    return dataclasses.replace(batch_spec(config, wanted), pairs=None)
+    return dataclasses.replace(batch_spec(config, wanted), pairs=None, crop="none")
 
 
 def _open_split(data: ConfigDict, split: str, maps: Maps) -> Source:

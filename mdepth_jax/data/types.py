@@ -41,9 +41,34 @@ class RawExample(TypedDict):
     teacher_depth: bytes
 
 
+@dataclass(frozen=True)
+class DataSetInfo:
+    """Identity and terms of use of a data set; whatever is unknown is empty.
+
+    Attributes:
+        key: Key of a published data set in `mdepth_jax.data.about.KNOWN_SETS`; empty for any other one.
+        name: Name of the data set.
+        terms: Terms of use in the publisher's words, shortened.
+        reference: Page or file that states the terms.
+    """
+
+    key: str = ""
+    name: str = ""
+    terms: str = ""
+    reference: str = ""
+
+
 @runtime_checkable
 class Source(Protocol):
-    """A data set that is read: a sequence of examples with random access, each a pure function of its index."""
+    """A data set that is read: a sequence of examples with random access, each a pure function of its index.
+
+    Attributes:
+        info: Identity and terms of use of the data set, as its metadata state them.
+        split: Name of the split that is read, or of a part of it; empty if it has none.
+    """
+
+    info: DataSetInfo
+    split: str
 
     @property
     def max_pairs(self) -> int:
@@ -86,12 +111,21 @@ class Data(NamedTuple):
         steps_per_epoch: Number of batches of an epoch.
         truths: Function that iterates over the true depth map of every row of those batches, None for a row without
             one; None if depth is not evaluated.
+        depth_batches: Function that iterates over the held-out images in the view of those maps; None if it is that of
+            `evaluate`.
+        train_sets: Data sets of the training set, each named.
+        eval_set: Data set of the held-out set, named.
+        eval_split: Name of its split.
     """
 
     train: Callable[[int], Iterator[Batch]]
     evaluate: Callable[[], Iterable[Batch]]
     steps_per_epoch: int
     truths: Callable[[], Iterator[Float32[np.ndarray, "height width"] | None]] | None = None
+    depth_batches: Callable[[], Iterable[Batch]] | None = None
+    train_sets: tuple[DataSetInfo, ...] = ()
+    eval_set: DataSetInfo = DataSetInfo()
+    eval_split: str = ""
 
 
 class Supervision(NamedTuple):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +53,11 @@ class Metadata:
 
 def list_licenses(header: Header) -> list[License]:
     """Lists the terms of the code and of everything that a network was trained with."""
-    return [licenses.CODE, *licenses.find_licenses(provenance.configs_of(header.lineage))]
+    return [licenses.CODE, *provenance.find_licenses(header.lineage)]
+
+
+def _name_data(data: ConfigDict) -> str:
+    return "rendered scenes" if data.source == "scenes" else licenses.name_unknown(data.root)
 
 
 def describe_file(weights: Weights, config: ConfigDict, quantization: Quantization) -> Metadata:
@@ -72,12 +75,12 @@ def describe_file(weights: Weights, config: ConfigDict, quantization: Quantizati
         name=f"{model.encoder} + {model.decoder}",
         output=header.output or "relative depth: larger = farther; no unit, no fixed range, not meters",
         input=f"RGB, 0 to 255, scaled inside; the {part} picture resized to {data.height}x{data.width} (HxW)",
-        training_data="rendered scenes" if data.source == "scenes" else pathlib.Path(data.root).name,
+        training_data=", ".join(info.name for info in header.run.data) or _name_data(data),
         license="; ".join(f"{part.name}: {part.terms}" for part in list_licenses(header)),
         version=mdepth_jax.__version__,
         weights_sha256=hashlib.sha256(weights.path.read_bytes()).hexdigest(),
         quantization=quantization,
-        scores={**header.scores, **{key: count for key, count in counts.items() if count}},
+        scores={**header.values, **{key: count for key, count in counts.items() if count}},
         model=model.to_dict(),
-        config={"data": {"log": data.log}, "loss": {"terms": config.loss.terms}},
+        config={"data": {"log": data.log, "crop": data.crop}, "loss": {"terms": config.loss.terms}},
     )

@@ -24,11 +24,11 @@ from mdepth_jax.inference.predictor import (
 )
 from mdepth_jax.licenses import License
 from mdepth_jax.models import DepthNet, Header, load_weights
+from mdepth_jax.models.score import read_scores
 from mdepth_jax.training import provenance
 from mdepth_jax.training.run_directory import complete_config, config_of_weights
 
 ImageLike = str | os.PathLike | Image.Image | np.ndarray
-_COUNTS = ("pairs", "depth_maps", "step")  # entries of the scores in a `.tflite` file that are no scores
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Network:
             height=self.config.data.height,
             width=self.config.data.width,
             log=self.config.data.log,
-            scores=self.header.scores,
+            scores=self.header.values,
             pairs=self.header.pairs,
             depth_maps=self.header.depth_maps,
             licenses=self._find_licenses(),
@@ -134,7 +134,7 @@ class Network:
     def _find_licenses(self) -> tuple[License, ...]:
         if self.terms is not None:
             return (License(self.path.name, self.terms),)
-        return (licenses.CODE, *licenses.find_licenses(provenance.configs_of(self.header.lineage)))
+        return (licenses.CODE, *provenance.find_licenses(self.header.lineage))
 
 
 def open_network(
@@ -210,14 +210,13 @@ def _open_tflite(path: Path) -> Network:
     metadata = interpreter.metadata
     config = complete_config(metadata.get("config", {}), str(path))
     config.data.height, config.data.width = interpreter.height, interpreter.width
-    scores = metadata.get("scores", {})
-    counts = {name: scores[name] for name in _COUNTS if name in scores}
-    scores = {name: score for name, score in scores.items() if name not in _COUNTS}
     return Network(
         path=path,
         model=interpreter,
         config=config,
-        header=Header(output=metadata.get("output", ""), scores=scores, **counts),
+        header=Header(
+            output=metadata.get("output", ""), scores=read_scores(metadata), step=metadata.get("scores", {}).get("step")
+        ),
         architecture=metadata.get("name", ""),
         terms=metadata.get("license", licenses.UNKNOWN),
     )

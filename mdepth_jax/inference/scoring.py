@@ -1,7 +1,7 @@
 """Scores of a trained network on a held-out set."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -13,8 +13,9 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.data import loading, pipeline
 from mdepth_jax.data.crops import CROPS
-from mdepth_jax.data.types import Source, WantedMaps
+from mdepth_jax.data.types import Batch, Source, WantedMaps
 from mdepth_jax.models import DepthNet
+from mdepth_jax.models.score import Score, write_scores
 from mdepth_jax.training.evaluation import Evaluation, evaluate
 from mdepth_jax.training.step import Arrays, make_eval_step, make_mesh, replicate, score_pairs
 
@@ -29,6 +30,8 @@ def evaluate_network(
     align: bool = False,
 ) -> Evaluation:
     """Evaluates a network: a Flax network on all devices, the interpreter of a file on the CPU.
+
+    Pairs are judged on whole images, depth maps in the view of the run, see `training.provenance.make_protocols`.
 
     Args:
         network: Flax network in evaluation mode, or a function from images `[B, H, W, 3]` to predictions
@@ -47,24 +50,40 @@ def evaluate_network(
         eval_step = _make_function_step(network)
     spec = loading.eval_spec(config, WantedMaps(depth=has_maps))
     spec = dataclasses.replace(spec, batch_size=mesh.size * -(-batch_size // mesh.size))
-    truths = pipeline.eval_truths(source, spec, CROPS[config.data.eval_crop]) if has_maps else None
-    batches = pipeline.eval_batches(source, dataclasses.replace(spec, depth=False, teacher_depth=False))
-    return evaluate(eval_step, batches, mesh, truths, log=config.data.log, align=align)
+    truths, depth_batches = None, None
+    if has_maps:
+        depth_spec = dataclasses.replace(spec, crop=config.data.crop)
+        truths = pipeline.eval_truths(source, depth_spec, CROPS[config.data.eval_crop])
+        if depth_spec != spec:
+            depth_batches = _open_batches(source, depth_spec)
+    batches = _open_batches(source, spec)
+    if depth_batches is not None and not source.max_pairs:
+        batches, depth_batches = depth_batches, None
+    return evaluate(eval_step, batches, mesh, truths, depth_batches=depth_batches, log=config.data.log, align=align)
 
 
-def to_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Converts the scores of an evaluation, with the numbers of pairs and maps behind them, to plain numbers."""
-    scores: dict[str, Any] = dict(evaluation.scores)
+def _open_batches(source: Source, spec: pipeline.BatchSpec) -> Iterator[Batch]:
+    return pipeline.eval_batches(source, dataclasses.replace(spec, depth=False, teacher_depth=False))
+
+
+def to_json(evaluation: Evaluation, scores: Mapping[str, Score] | None = None) -> dict[str, Any]:
+    """Converts an evaluation to JSON: plain values, the numbers behind them, and the full scores.
+
+    Args:
+        evaluation: Result of the evaluation.
+        scores: Its scores with their origin; None for none.
+    """
+    result: dict[str, Any] = dict(evaluation.scores)
     if evaluation.total:
-        scores |= {
+        result |= {
             "interval": evaluation.interval,
             "pairs": evaluation.total,
             "wrong": evaluation.wrong,
             "row_whdr": evaluation.row_whdr,
         }
     if evaluation.maps:
-        scores |= {"depth_maps": evaluation.maps}
-    return scores
+        result |= {"depth_maps": evaluation.maps}
+    return result | {"scores": write_scores(scores)} if scores else result
 
 
 def _make_network_step(model: DepthNet, mesh: Mesh) -> Callable[[Arrays], Arrays]:

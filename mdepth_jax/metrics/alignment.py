@@ -16,7 +16,7 @@ def align_to_nyu(depth: Float[Array, "batch height width 1"]) -> Float[Array, "b
 
     with the standard deviation of n - 1. A depth that comes out negative is replaced by the smallest positive one of
     its image plus 1e-5. DIW's authors score relative predictions in meters this way; the paper does not say how it
-    does it (RMSE in Tables 3 to 6).
+    does it. Here it comes before RMSE, delta1 and SI-RMSE of relative depth (Tables 3 to 6).
 
     Args:
         depth: Relative depth, larger = farther, in any unit.

@@ -157,8 +157,12 @@ def si_rmse(prediction: Map, target: Map, valid: Mask | None = None) -> Float[Ar
     The error of one image is sqrt(2 var(log p - log t)), which no factor on the prediction changes. The original takes
     the root of a difference that rounding can turn negative; here the variance is never negative.
 
+    A network that predicts log depth gives `p` by the exponential. Relative depth, which is known up to a factor and an
+    addend, has no logarithm: align it first, by `align_to_nyu` as for RMSE. The paper does not say how it does it.
+
     Args:
-        prediction: Depth, larger = farther, in any unit; counts as 0.001 where it is smaller.
+        prediction: Positive depth, larger = farther, in any unit; counts as 0.001 where it is smaller, as a network of
+            metric depth predicts now and then.
         target: True depth; a pixel that is not positive and finite never counts.
         valid: Mask of the pixels that count; all if None.
 

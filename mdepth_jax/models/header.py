@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SCORES = ("whdr", "rmse", "delta1", "si_rmse")
+from mdepth_jax.data.types import DataSetInfo
+from mdepth_jax.models.score import Score, counts_of, read_scores, values_of
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,12 @@ class TrainingRun:
     Attributes:
         command: Command line of the run; empty if unknown.
         config: Configuration of the run as nested dictionaries; empty if unknown.
+        data: Data sets that it was trained on, each named; empty if unknown.
     """
 
     command: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
+    data: tuple[DataSetInfo, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,7 @@ class Header:
         run: Run that made the weights.
         earlier: Runs before it in order, the first run first.
         output: Meaning of the network's output in words.
-        scores: Scores on the held-out set of the run by metric, a key of `SCORES`.
-        pairs: Number of ordinal pairs behind the scores.
-        depth_maps: Number of depth maps behind the scores.
+        scores: Scores on the held-out set of the run by metric.
         step: Training step of the weights; None if unknown.
         terms: Names of the loss terms of the run.
     """
@@ -40,9 +41,7 @@ class Header:
     run: TrainingRun = TrainingRun()
     earlier: tuple[TrainingRun, ...] = ()
     output: str = ""
-    scores: Mapping[str, float] = field(default_factory=dict)
-    pairs: int = 0
-    depth_maps: int = 0
+    scores: Mapping[str, Score] = field(default_factory=dict)
     step: int | None = None
     terms: tuple[str, ...] = ()
 
@@ -51,6 +50,21 @@ class Header:
         """All runs that the weights went through in order, the first run first."""
         return (*self.earlier, self.run)
 
+    @property
+    def values(self) -> dict[str, float]:
+        """Values of the scores by metric."""
+        return values_of(self.scores)
+
+    @property
+    def pairs(self) -> int:
+        """Number of ordinal pairs behind the scores."""
+        return counts_of(self.scores)["pairs"]
+
+    @property
+    def depth_maps(self) -> int:
+        """Number of depth maps behind the scores."""
+        return counts_of(self.scores)["depth_maps"]
+
     def to_json(self) -> str:
         """Encodes the header as JSON; the inverse of `from_json`."""
         values = dataclasses.asdict(self)
@@ -58,20 +72,18 @@ class Header:
 
     @classmethod
     def from_json(cls, text: str) -> "Header":
-        """Decodes a header; one of an earlier version has its scores next to the other values."""
+        """Decodes a header; scores of an earlier version are of unknown origin."""
         values = json.loads(text)
-        scores = values.get("scores", {}) | {name: values[name] for name in SCORES if name in values}
         return cls(
             run=_read_run(values),
             earlier=tuple(map(_read_run, values.get("earlier", ()))),
             output=values.get("output", ""),
-            scores=scores,
-            pairs=values.get("pairs", 0),
-            depth_maps=values.get("depth_maps", 0),
+            scores=read_scores(values),
             step=values.get("step"),
             terms=tuple(values.get("terms", ())),
         )
 
 
 def _read_run(values: Mapping[str, Any]) -> TrainingRun:
-    return TrainingRun(values.get("command", ""), values.get("config", {}))
+    sets = tuple(DataSetInfo(**info) for info in values.get("data", ()))
+    return TrainingRun(values.get("command", ""), values.get("config", {}), sets)

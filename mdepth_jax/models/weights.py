@@ -3,7 +3,7 @@
 import json
 import pathlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.files import atomic_path
+from mdepth_jax.files import atomic_path, hash_file
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 from mdepth_jax.models.header import Header
 
@@ -112,7 +112,9 @@ def export_weights(run: pathlib.Path, path: pathlib.Path, *, dtype: Any = np.flo
         UserError: If the run cannot be loaded, see `load_weights`, or the file cannot be written.
     """
     weights = load_weights(run)
-    save_weights(path, weights.model, weights.config, weights.header, dtype=dtype)
+    digest = hash_file(weights.path)  # the scores are those of the original file
+    scores = {name: replace(score, weights=score.weights or digest) for name, score in weights.header.scores.items()}
+    save_weights(path, weights.model, weights.config, replace(weights.header, scores=scores), dtype=dtype)
 
 
 def find_weights(path: pathlib.Path) -> pathlib.Path:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
+from mdepth_jax.data.types import DataSetInfo
 from mdepth_jax.files import write_json
 from mdepth_jax.models import DepthNet, Header, TrainingRun
 from mdepth_jax.models.weights import save_weights
@@ -22,6 +23,7 @@ def save_pruned_run(
     *,
     config: ConfigDict,
     earlier: Sequence[TrainingRun],
+    data_sets: tuple[DataSetInfo, ...] = (),
     scores: Header | None = None,
 ) -> None:
     """Writes a pruned network as a run: `model.safetensors` and `config.json`.
@@ -31,6 +33,7 @@ def save_pruned_run(
         model: Narrower network.
         config: Configuration of the run that was pruned; it is not modified.
         earlier: Runs that the weights have been through, the first one first.
+        data_sets: Data sets of the training, each named; empty if unknown.
         scores: Header with the scores of the network on the held-out set of `config`; None if they are unknown.
     """
     config = config.copy_and_resolve_references()
@@ -38,7 +41,7 @@ def save_pruned_run(
     config.model.update({"heads": 0, "widths": describe(model), "pretrained": "", "start": ""})
     header = dataclasses.replace(
         scores or Header(),
-        run=TrainingRun(environment.command(), config.to_dict()),
+        run=TrainingRun(environment.command(), config.to_dict(), data_sets),
         earlier=tuple(earlier),
         output=describe_output(config),
     )

@@ -13,6 +13,7 @@ from flax import nnx
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import DepthNet, Header
+from mdepth_jax.models.score import Score, make_scores
 from mdepth_jax.pruning import netadapt, surgery
 from mdepth_jax.pruning.netadapt import Proposal, Simplification
 from mdepth_jax.pruning.pruned_run import save_pruned_run
@@ -24,6 +25,7 @@ from mdepth_jax.training.checkpoint import Checkpoints
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import append_record, read_records, write_records
+from mdepth_jax.training.provenance import make_protocols
 from mdepth_jax.training.state import TrainState
 from mdepth_jax.training.step import replicate
 
@@ -94,10 +96,29 @@ class Search:
         """Saves the network so far as an ordinary run, with its score if that is of the run's own held-out set."""
         task, scores = self.task, None
         if task.run_config.data.eval == task.config.data.eval:
-            pairs, maps = (self._evaluation.total, self._evaluation.maps) if self._evaluation else (0, 0)
-            scores = Header(scores={self.metric: self.history[-1].score}, pairs=pairs, depth_maps=maps)
+            scores = Header(scores=self._describe_score(self.history[-1].score))
         save_pruned_run(
-            self.workdir, self.pruned_model(), config=task.run_config, earlier=task.header.lineage, scores=scores
+            self.workdir,
+            self.pruned_model(),
+            config=task.run_config,
+            earlier=task.header.lineage,
+            data_sets=task.data_sets,
+            scores=scores,
+        )
+
+    def _describe_score(self, value: float) -> dict[str, Score]:
+        """Returns the score with its origin."""
+        data, evaluation = self.trainer.data, self._evaluation
+        ordinal, dense = make_protocols(self.task.config)
+        part = " (a part)" if self.task.settings.evaluation_batches else ""
+        return make_scores(
+            {self.metric: value},
+            pairs=evaluation.total if evaluation else 0,
+            depth_maps=evaluation.maps if evaluation else 0,
+            data=data.eval_set,
+            split=data.eval_split + part,
+            ordinal=ordinal,
+            dense=dense,
         )
 
     def _budget_is_met(self) -> bool:

@@ -51,7 +51,7 @@ def load_task(
     """
     loaded = load_weights(weights)
     config = config_of_weights(loaded)
-    held_out = config.data.eval
+    held_out, root = config.data.eval, config.data.root
     for key, value in (overrides or {}).items():
         override(config, key, value)
     if config.model.heads:
@@ -69,6 +69,7 @@ def load_task(
         structure=structure,
         resource=make_resource(resource, structure, latency_table),
         settings=settings,
+        data_sets=loaded.header.run.data if config.data.root == root else (),
     )
     netadapt.check_budget(structure, task.resource, settings)
     return task
@@ -96,7 +97,7 @@ def make_search(task: PruningTask, workdir: pathlib.Path, flags: Mapping[str, st
     objective = make_objective(config, supervision)
     teacher = open_teacher(config)
     bind_search_to_workdir(workdir, flags, config)
-    task = dataclasses.replace(task, config=config)
+    task = dataclasses.replace(task, config=config, data_sets=data.train_sets)
     trainer = ShortTermTrainer(task, objective=objective, data=data, teacher=teacher)
     return Search(task=task, trainer=trainer, workdir=workdir)
 
@@ -118,7 +119,7 @@ def prune_in_one_shot(task: PruningTask, workdir: pathlib.Path, flags: Mapping[s
     bind_search_to_workdir(workdir, flags, task.config)
     kept = netadapt.prune_evenly(task.structure, named_tensors(task.model), task.resource, task.settings)
     smaller = surgery.remove_channels(task.model, task.structure, kept)
-    save_pruned_run(workdir, smaller, config=task.run_config, earlier=task.header.lineage)
+    save_pruned_run(workdir, smaller, config=task.run_config, earlier=task.header.lineage, data_sets=task.data_sets)
     return summary.write_one_shot_summary(task, workdir, kept)
 
 

@@ -5,7 +5,7 @@ share one compiled training step and one compiled evaluation.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -20,6 +20,7 @@ from mdepth_jax.pruning.task import PruningTask
 from mdepth_jax.training.evaluation import Evaluation, evaluate
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.optimizers import OPTIMIZERS, make_optimizer
+from mdepth_jax.training.provenance import default_alignment
 from mdepth_jax.training.state import TrainState, create_state
 from mdepth_jax.training.step import add_teacher, make_eval_step, make_train_step, make_training_mesh, replicate
 
@@ -96,11 +97,16 @@ class ShortTermTrainer:
         """
         return evaluate(
             lambda batch: self.eval_step(params, batch_stats, batch),
-            itertools.islice(self.data.evaluate(), self.settings.evaluation_batches or None),
+            self._some(self.data.evaluate()),
             self.mesh,
             self.data.truths and self.data.truths(),
+            depth_batches=self.data.depth_batches and self._some(self.data.depth_batches()),
             log=self.config.data.log,
+            align=default_alignment(self.config) == "nyu",
         )
+
+    def _some(self, batches: Iterable[Any]) -> Iterator[Any]:
+        return itertools.islice(batches, self.settings.evaluation_batches or None)
 
 
 def _start_state(optimizer: optax.GradientTransformation, params: Any, batch_stats: Any, mask: Any) -> TrainState:

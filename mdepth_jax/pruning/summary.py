@@ -9,6 +9,7 @@ import tabulate
 
 from mdepth_jax import licenses, plots
 from mdepth_jax.files import write_csv, write_text
+from mdepth_jax.models import TrainingRun
 from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.latency import Shapes, list_layers
 from mdepth_jax.pruning.pruned_run import SUFFIX
@@ -90,7 +91,7 @@ def _summarize_network(task: PruningTask, workdir: pathlib.Path, kept: Kept) -> 
     write_csv(workdir / "widths.csv", widths)
     changed = [row for row in widths if (row["in before"], row["out before"]) != (row["in after"], row["out after"])]
     macs = [count_macs(structure, shapes) / 1e9 for shapes in (before, after)]
-    configs = [*provenance.configs_of(task.header.lineage), task.run_config]
+    runs = [*task.header.lineage, TrainingRun("", task.run_config.to_dict(), task.data_sets)]
     return [
         f"{resource.format(resource.measure(before))} -> {resource.format(resource.measure(after))}; "
         f"{macs[0]:.3f} -> {macs[1]:.3f} GMACs",
@@ -103,7 +104,7 @@ def _summarize_network(task: PruningTask, workdir: pathlib.Path, kept: Kept) -> 
         "",
         "Licenses of its training data and weights:",
         "",
-        licenses.format_table(licenses.find_licenses(configs)),
+        licenses.format_table(provenance.find_licenses(runs)),
         "",
         "Next, the long-term fine-tune: the training of the original run at a tenth of its learning rate:",
         "",

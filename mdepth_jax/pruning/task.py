@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ml_collections import ConfigDict
 
+from mdepth_jax.data.types import DataSetInfo
 from mdepth_jax.models import DepthNet, Header
 from mdepth_jax.pruning.channels import Structure
 from mdepth_jax.pruning.netadapt import Settings
@@ -22,6 +23,7 @@ class PruningTask:
         structure: Structure of the network.
         resource: Resource to save.
         settings: Settings of the search, with the resource budget.
+        data_sets: Data sets of the training of the run, each named; empty if unknown.
     """
 
     model: DepthNet
@@ -31,3 +33,4 @@ class PruningTask:
     structure: Structure
     resource: Resource
     settings: Settings
+    data_sets: tuple[DataSetInfo, ...] = ()

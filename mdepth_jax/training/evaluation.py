@@ -76,6 +76,7 @@ def evaluate(
     mesh: Mesh,
     truths: Truths | None = None,
     *,
+    depth_batches: Iterable[Any] | None = None,
     log: float = 0.0,
     align: bool = False,
 ) -> Evaluation:
@@ -87,9 +88,14 @@ def evaluate(
         mesh: Devices.
         truths: Maps of `mdepth_jax.data.pipeline.eval_truths`, at whose sizes predictions are compared; None for no
             evaluation of depth.
+        depth_batches: Batches of the same images in the view that the depth maps are compared in; None if it is that
+            of `batches`.
         log: Factor of the logarithm of depth that the network predicts; 0 if it predicts depth itself.
         align: Whether each prediction is first shifted and scaled to the mean and deviation of NYUv2 (relative depth).
     """
+    if depth_batches is not None:
+        dense = evaluate(eval_step, depth_batches, mesh, truths, log=log, align=align).depth
+        return evaluate(eval_step, batches, mesh)._replace(depth=dense)
     counts = np.zeros(3)
     compared: list[metrics.DenseSums] = []
     first: tuple[Any, np.ndarray] | None = None

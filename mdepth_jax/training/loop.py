@@ -28,7 +28,7 @@ from mdepth_jax.training.interrupt import Interrupt
 from mdepth_jax.training.logbook import Logbook
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.optimizers import OPTIMIZERS, make_optimizer, make_schedule
-from mdepth_jax.training.provenance import describe_output
+from mdepth_jax.training.provenance import default_alignment, describe_output, score_evaluation
 from mdepth_jax.training.run_directory import bind_to_workdir
 from mdepth_jax.training.state import create_state
 from mdepth_jax.training.step import (
@@ -208,7 +208,9 @@ class Trainer:
             self.data.evaluate(),
             self.mesh,
             self.data.truths and self.data.truths(),
+            depth_batches=self.data.depth_batches and self.data.depth_batches(),
             log=self.config.data.log,
+            align=default_alignment(self.config) == "nyu",
         )
         self.evaluation = result
         scores = {f"eval/{name}": score for name, score in result.scores.items()}
@@ -240,12 +242,10 @@ class Trainer:
 
     def _save_weights(self, result: Evaluation) -> None:
         header = Header(
-            run=TrainingRun(environment.command(), self.config.to_dict()),
+            run=TrainingRun(environment.command(), self.config.to_dict(), self.data.train_sets),
             earlier=self.earlier,
             output=describe_output(self.config),
-            scores=result.scores,
-            pairs=result.total,
-            depth_maps=result.maps,
+            scores=score_evaluation(result, self.config, self.data, self.step),
             step=self.step,
             terms=tuple(term.name for term in self.objective.terms),
         )

@@ -32,7 +32,7 @@ _DATA = {
     "rotation": Key(0.0, "Augmentation: largest angle in degrees.", at_least=0, at_most=180),
     "crop": Key(
         "none",
-        "Cut to the input's aspect ratio, or stretch; evaluation takes the center.",
+        "Cut to the input's aspect ratio, or stretch; depth maps are scored in the center, pairs on whole images.",
         get_args(augment.CropMode),
     ),
     "flip": Key(False, "Augmentation: mirror half of the images."),

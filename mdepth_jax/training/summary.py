@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from ml_collections import ConfigDict
 
 from mdepth_jax import licenses
+from mdepth_jax.data.types import Data
 from mdepth_jax.files import write_text
 from mdepth_jax.models import DepthNet, TrainingRun, count_macs, count_parameters
+from mdepth_jax.models.score import Score
 from mdepth_jax.training import provenance
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.loop import Result
@@ -62,6 +64,12 @@ def describe_evaluation(evaluation: Evaluation | None) -> list[str]:
     return lines
 
 
+def describe_origin(scores: Mapping[str, Score]) -> list[str]:
+    """Describes what scores were measured on: data set, split and protocol, one line for pairs and one for maps."""
+    parts = {f"{score.origin}: {score.protocol}": None for score in scores.values()}
+    return [f"measured on {part}" for part in parts]
+
+
 def write_report(
     workdir: pathlib.Path,
     *,
@@ -69,6 +77,7 @@ def write_report(
     result: Result,
     network: str,
     seconds: float,
+    data: Data,
     earlier: Sequence[TrainingRun] = (),
 ) -> str:
     """Writes `report.md` and returns its text.
@@ -79,16 +88,20 @@ def write_report(
         result: End of the run.
         network: Size of the network, from `describe_network`.
         seconds: Time that this process trained.
+        data: Data of the run.
         earlier: Runs that the weights have been through before, the first one first.
     """
     best_by = config.train.best_by
     key = f"eval/{best_by}"
     scores = {record["step"]: record[key] for record in result.records if key in record}
-    parts = licenses.find_licenses([*provenance.configs_of(earlier), config])
+    parts = provenance.find_licenses([*earlier, TrainingRun("", config.to_dict(), data.train_sets)])
+    measured = describe_evaluation(result.evaluation)
+    if result.evaluation:
+        measured += describe_origin(provenance.score_evaluation(result.evaluation, config, data))
     sections = [
         f"# {config.name}",
         network,
-        "\n".join([*_describe_best(TITLES[best_by], scores), *describe_evaluation(result.evaluation)]),
+        "\n".join([*_describe_best(TITLES[best_by], scores), *measured]),
         f"{result.step} steps; {seconds / 60:.1f} minutes in this process",
         "\n".join(_table(TITLES[best_by], scores, result)),
         "![image, prediction, reference](predictions.png)",

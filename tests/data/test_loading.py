@@ -3,10 +3,11 @@ import pytest
 from PIL import Image
 
 from mdepth_jax.data import loading
+from mdepth_jax.data.about import KNOWN_SETS
 from mdepth_jax.data.loading import Concatenation, batch_spec
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.data.sources.folders import ImageFolder, PairsFolder
-from mdepth_jax.data.types import WantedMaps
+from mdepth_jax.data.types import DataSetInfo, WantedMaps
 from mdepth_jax.errors import UserError
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.terms import wanted_maps
@@ -53,9 +54,26 @@ def test_every_key_of_the_augmentation_reaches_the_batches(folder):
     for row in turned:
         assert abs(row.sum()) > 0.8 * np.abs(row).sum()
     held_out = next(iter(data.evaluate()))
-    np.testing.assert_array_equal(held_out["image_size"], [[40, 50]] * 2)
+    np.testing.assert_array_equal(held_out["image_size"], [[40, 60]] * 2)
     assert held_out["valid"].shape == (2, 1)
-    assert not held_out["valid"].any()  # the crop has 5 of 60 columns on either side
+    assert held_out["valid"].all()  # a crop would lose the pairs in the outer 5 of 60 columns
+    assert data.depth_batches is None
+
+
+def test_pairs_are_judged_on_whole_images_and_depth_in_the_middle(folder):
+    cropped = config(folder, crop="center")
+    cropped.train.best_by = "rmse"
+    data, _ = open_data(cropped)
+    np.testing.assert_array_equal(next(iter(data.evaluate()))["image_size"], [[40, 60]] * 2)
+    np.testing.assert_array_equal(next(iter(data.depth_batches()))["image_size"], [[40, 50]] * 2)
+    assert next(data.truths()).shape == (40, 50)
+    for split in ("train", "test"):
+        (folder / f"pairs_{split}.csv").unlink()
+        (folder / f"{split}.txt").write_text("0\n1\n")
+    cropped.loss.terms = "l1"
+    data, _ = open_data(cropped)
+    np.testing.assert_array_equal(next(iter(data.evaluate()))["image_size"], [[40, 50]] * 2)
+    assert data.depth_batches is None
 
 
 def test_concatenation(folder):
@@ -109,3 +127,12 @@ def test_without_augmentation_pairs_are_the_labelled_ones(folder):
     held_out = next(iter(data.evaluate()))
     np.testing.assert_array_equal(held_out["points"], [[[[5, 2], [5, 57]]]] * 2)
     np.testing.assert_array_equal(held_out["image_size"], [[40, 60]] * 2)
+
+
+def test_the_data_sets_of_a_run_are_named(folder, tmp_path_factory):
+    photos = tmp_path_factory.mktemp("nyuv2")
+    (photos / "images").symlink_to(folder / "images")
+    (folder / "about.json").write_text('{"key": "redweb"}')
+    data, _ = open_data(config(folder, unlabelled=str(photos)))
+    assert data.train_sets == (KNOWN_SETS["redweb"], DataSetInfo(name=f"data in {photos.name}"))
+    assert (data.eval_set, data.eval_split) == (KNOWN_SETS["redweb"], "test")

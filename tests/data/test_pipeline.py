@@ -10,6 +10,7 @@ import pytest
 from mdepth_jax.data.images import resize_image
 from mdepth_jax.data.pairs import net_coordinates
 from mdepth_jax.data.pipeline import BatchSpec, eval_batches, steps_per_epoch, train_batches
+from mdepth_jax.data.types import DataSetInfo
 from mdepth_jax.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -18,6 +19,9 @@ SPEC = BatchSpec(height=6, width=10, batch_size=4, flip=True, jitter=0.3, depth=
 
 class Noise:
     """Images of noise; the image of index i has i pairs, at most `pairs`, and the depth i + 1 everywhere."""
+
+    info = DataSetInfo()
+    split = "train"
 
     def __init__(self, count, pairs=3):
         self.count, self.max_pairs = count, pairs

@@ -13,6 +13,7 @@ from mdepth_jax.export.calibration import RENDERED
 from mdepth_jax.export.run import ExportOptions, ExportPaths, export_run
 from mdepth_jax.models import save_weights
 from mdepth_jax.models.header import Header, TrainingRun
+from mdepth_jax.models.score import make_scores
 from mdepth_jax.tflite.interpreter import DepthInterpreter
 from mdepth_jax.training.config import overlay
 from tests.tflite.networks import SIZE
@@ -34,7 +35,7 @@ def save(network, tmp_path_factory):
     def save(folder):
         config = overlay(model=OPTIONS, data={"root": str(folder), "height": SIZE[0], "width": SIZE[1]})
         path = tmp_path_factory.mktemp("run") / "model.safetensors"
-        header = Header(TrainingRun(config=config.to_dict()), scores={"whdr": 0.25})
+        header = Header(TrainingRun(config=config.to_dict()), scores=make_scores({"whdr": 0.25}))
         save_weights(path, network, config.model, header)
         return path
 

@@ -4,6 +4,7 @@ import functools
 import json
 
 from mdepth_jax.models import Header, TrainingRun, save_weights
+from mdepth_jax.models.score import make_scores
 from mdepth_jax.tensorflow_cpu import tf
 from mdepth_jax.tflite.flatbuffer import add_metadata
 from mdepth_jax.training.config import overlay
@@ -27,7 +28,7 @@ def save_run(directory, **data):
     data = {"height": height, "width": width, "log": LOG, "source": "scenes", "count": 4, "eval_count": 4,
             "eval_pairs": 5, **data}  # fmt: skip
     config = overlay(model=options, data=data, loss={"terms": "dense"})
-    header = Header(TrainingRun("train", json.loads(config.to_json())), scores={"whdr": 0.25}, pairs=20)
+    header = Header(TrainingRun("train", json.loads(config.to_json())), scores=make_scores({"whdr": 0.25}, pairs=20))
     directory.mkdir(parents=True, exist_ok=True)
     save_weights(directory / "model.safetensors", model, config.model, header)
     return directory

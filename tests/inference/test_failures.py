@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mdepth_jax.data.types import DataSetInfo
 from mdepth_jax.inference.failures import find_failures, find_worst_pair
 from mdepth_jax.inference.predictor import Predictor
 
@@ -11,6 +12,8 @@ class Slopes:
     """Images that get brighter to the right, with the pair (left, right): in every second one the right is nearer."""
 
     max_pairs = 2
+    info = DataSetInfo()
+    split = "test"
 
     def __len__(self):
         return 4

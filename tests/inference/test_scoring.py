@@ -5,6 +5,7 @@ import pytest
 from flax import nnx
 
 from mdepth_jax.data.images import resize_image, resize_map
+from mdepth_jax.data.types import DataSetInfo
 from mdepth_jax.inference.scoring import evaluate_network, to_json
 from mdepth_jax.training.config import overlay
 from tests.inference import saved
@@ -16,6 +17,8 @@ class Rooms:
     """Images of two sizes with pairs and depth maps."""
 
     max_pairs = 4
+    info = DataSetInfo()
+    split = "test"
 
     def __len__(self):
         return 5

@@ -1,10 +1,12 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from mdepth_jax.data.images import resize_map
 from mdepth_jax.data.pipeline import BatchSpec, eval_batches, eval_truths
-from mdepth_jax.data.types import Example
+from mdepth_jax.data.types import DataSetInfo, Example
 from mdepth_jax.training.evaluation import evaluate
 from mdepth_jax.training.step import make_mesh
 
@@ -15,6 +17,8 @@ class Ragged:
     """Images and depth maps of several sizes, some pixels unknown; the last one has no map."""
 
     max_pairs = 0
+    info = DataSetInfo()
+    split = "test"
 
     def __len__(self):
         return len(SIZES)
@@ -73,6 +77,30 @@ def test_depth_is_compared_at_the_size_of_each_map(devices):
     assert result.scores["delta1"] == pytest.approx(np.mean(np.concatenate(ratios)), rel=1e-6)
     assert result.scores["si_rmse"] == pytest.approx(np.mean(si), rel=1e-5)
     assert result.maps == len(SIZES) - 1
+
+
+def test_pairs_and_depth_maps_may_have_views_of_their_own():
+    """The counts come from the one, the errors of depth from the other."""
+    source, whole = Ragged(), BatchSpec(height=8, width=8, batch_size=2)
+    middle = dataclasses.replace(whole, crop="center")
+
+    def count_images(batch):
+        return brightness(batch) | {"total": np.int32(int(np.asarray(batch["image_size"])[:, 1].sum()))}
+
+    options = {"log": 1.0}
+    mesh = make_mesh(jax.devices()[:1])
+    both = evaluate(
+        count_images,
+        eval_batches(source, whole),
+        mesh,
+        eval_truths(source, middle),
+        depth_batches=eval_batches(source, middle),
+        **options,
+    )
+    alone = evaluate(brightness, eval_batches(source, middle), mesh, eval_truths(source, middle), **options)
+    assert {name: both.scores[name] for name in alone.scores} == alone.scores
+    assert both.total >= sum(width for _, width in SIZES)
+    np.testing.assert_array_equal(both.images, next(iter(eval_batches(source, whole)))["image"])
 
 
 def test_hosts_share_the_maps_as_they_share_the_images():

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from mdepth_jax import plots
-from mdepth_jax.data.types import Data
+from mdepth_jax.data.types import Data, DataSetInfo
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
 from mdepth_jax.models.weights import load_weights, named_tensors, start_from
@@ -33,6 +33,7 @@ def make(config, model, objective, monkeypatch):
 
 def test_a_run_leaves_what_a_user_wants(config, objective, data, tmp_path):
     """The network is that of the configuration, which the header of the weights states."""
+    data = data._replace(train_sets=(DataSetInfo(name="noise"),))
     model = build_model(config.model, rngs=nnx.Rngs(0))
     model.set_attributes(implementation="lax")
     result = Trainer(config=config, workdir=tmp_path, model=model, objective=objective, data=data).run()
@@ -52,7 +53,8 @@ def test_a_run_leaves_what_a_user_wants(config, objective, data, tmp_path):
     assert list((tmp_path / "tensorboard").iterdir())
     weights = load_weights(tmp_path)
     loaded = weights.model
-    assert weights.header.scores["whdr"] == min(record["eval/whdr"] for record in records if "eval/whdr" in record)
+    assert weights.header.run.data == (DataSetInfo(name="noise"),)
+    assert weights.header.values["whdr"] == min(record["eval/whdr"] for record in records if "eval/whdr" in record)
     assert not loaded(jnp.asarray(random_batch(0)["image"])).auxiliary
 
 

@@ -3,6 +3,7 @@ import re
 import numpy as np
 import pytest
 
+from mdepth_jax.data.types import Data, DataSetInfo
 from mdepth_jax.metrics import DenseSums
 from mdepth_jax.models import TrainingRun
 from mdepth_jax.training.config import overlay
@@ -43,7 +44,10 @@ def test_report(config, tmp_path):
     ]
     result = Result(8, True, evaluation(), records)
     earlier = [TrainingRun(config=overlay(data={"root": "somewhere/redweb"}).to_dict())]
-    text = write_report(tmp_path, config=config, result=result, network="SIZE", seconds=90.0, earlier=earlier)
+    data = Data(lambda step: iter(()), lambda: (), 8, eval_set=DataSetInfo(name="my rooms"), eval_split="val")
+    text = write_report(
+        tmp_path, config=config, result=result, network="SIZE", seconds=90.0, data=data, earlier=earlier
+    )
     assert (tmp_path / "report.md").read_text() == text
     assert text.startswith("# tiny\n\nSIZE\n\nWHDR 0.2500 at step 4, the best evaluation; ")
     assert (
@@ -51,7 +55,8 @@ def test_report(config, tmp_path):
     )
     assert "| 4 | 0.2500 | ranking 0.500, pixelwise 0.500 |\n| 8 | 0.5000 | ranking 0.250, pixelwise 0.750 |\n" in text
     assert "relative depth, larger = farther" in text
-    assert "redweb" in text
+    assert "\nmeasured on my rooms val: whole images at 224x448\n" in text
+    assert "| data in redweb " in text
     assert text.endswith("\n")
 
 

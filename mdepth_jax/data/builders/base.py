@@ -4,6 +4,7 @@ Records hold the encoded images as they are in the raw data set: no larger, and 
 """
 
 import abc
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from mdepth_jax.data.about import ABOUT, KNOWN_SETS, read_about
 from mdepth_jax.data.builders.frames import DepthFrames, Frame, PairDrawing
 from mdepth_jax.data.builders.raw import RawSplit, partition_split, read_examples
 from mdepth_jax.data.pairs import scan_pairs
 from mdepth_jax.data.sources.folders import ImageFolder
 from mdepth_jax.data.sources.maps import MAP_FOLDERS, Maps, find_maps
-from mdepth_jax.data.types import RawExample
+from mdepth_jax.data.sources.records import ABOUT_KEY
+from mdepth_jax.data.types import DataSetInfo, RawExample
 from mdepth_jax.errors import UserError
 
 
@@ -38,6 +41,8 @@ class RecordsBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
     """
 
     VERSION = tfds.core.Version("1.0.0")
+    KEY = ""
+    """Key of the published data set in `mdepth_jax.data.about.KNOWN_SETS`; "" for any data in a format."""
 
     def __init__(self, *, skip_invalid: bool = False, beam: bool = False, **kwargs):
         self.skip_invalid, self.beam = skip_invalid, beam
@@ -55,6 +60,21 @@ class RecordsBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
         Raises:
             UserError: If the folder is not laid out as `MANUAL_DOWNLOAD_INSTRUCTIONS` says.
         """
+
+    def identify(self, folder: Path) -> DataSetInfo:
+        """Identifies the raw data set: the published one of the builder, or what the folder's `about.json` states.
+
+        Raises:
+            UserError: If `about.json` is invalid, or names another data set than that of the builder.
+        """
+        info = read_about(folder)
+        if not self.KEY:
+            return info
+        if info.key not in ("", self.KEY):
+            raise UserError(
+                f"{folder / ABOUT}: key 'key' is {info.key!r}, but the folder is prepared as {self.KEY}; correct it"
+            )
+        return info if info.key else KNOWN_SETS[self.KEY]
 
     def _info(self) -> tfds.core.DatasetInfo:
         encoded = tfds.features.Tensor(shape=(), dtype=np.object_)
@@ -74,7 +94,9 @@ class RecordsBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        splits = self.open_splits(Path(dl_manager.manual_dir))
+        folder = Path(dl_manager.manual_dir)
+        splits = self.open_splits(folder)
+        self.info.metadata[ABOUT_KEY] = dataclasses.asdict(info) if (info := self.identify(folder)).name else None
         for name, split in splits.items():
             self.info.metadata[name] = {"max_pairs": split.max_pairs, "maps": list(split.map_keys)}
         return {name: self._generate_examples(name, split) for name, split in splits.items()}

@@ -13,6 +13,7 @@ class Diw(Pairs):
     other, DIW_train_val.csv becomes `train`. Their paths (`./DIW_test/<hash>.thumb`) start from the folder itself.
     """
 
+    KEY = "diw"
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 The data set's page at the University of Michigan is gone since January 2026: get DIW_train_val.tar.gz,
 DIW_test.tar.gz and DIW_Annotations.tar.gz (or DIW_Annotations_splitted.tar.gz) from someone who has them and

@@ -27,6 +27,7 @@ class Mannequin(DepthBuilder):
     `data.depth_scale=1.0`.
     """
 
+    KEY = "mannequin"
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 MannequinChallenge.tar (https://google.github.io/mannequinchallenge, no checksum given) holds the links of the videos
 and the camera of each frame, in train/, validation/ and test/. Extract the frames and run multi-view stereo on them,

@@ -32,6 +32,7 @@ class Nyuv2(DepthFolder):
     Pairs are drawn inside `EIGEN_CROP`.
     """
 
+    KEY = "nyuv2"
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 Get {_MAT} and splits.mat from https://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html into one folder (no
 checksums given; train.txt and test.txt may stand for splits.mat), or put the frames into images/<name>.jpg and

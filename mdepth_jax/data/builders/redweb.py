@@ -23,6 +23,7 @@ class Redweb(DepthBuilder):
     its pairs from the maps in each step (`data.sampled_pairs=3000` in the paper).
     """
 
+    KEY = "redweb"
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 Ask the authors for ReDWeb_V1 (their page links to it; no checksum given) and unpack it, so that the folder
 holds ReDWeb_V1/Imgs/*.jpg and ReDWeb_V1/RDs/*.png, a map for every image."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mdepth_jax.data.about import write_about
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.data.sources.scenes import Scenes
 
@@ -20,6 +21,7 @@ def write_scenes(output: Path, count: int) -> None:
     """
     for folder in ("images", "depth"):
         (output / folder).mkdir(parents=True)
+    write_about(output, Scenes.info)
     for split in ("train", "test"):
         entries = []
         scenes = Scenes(count, *_SCENE_SIZE, split=split)

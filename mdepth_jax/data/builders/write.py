@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
+from mdepth_jax.data.about import ABOUT, write_about
 from mdepth_jax.data.builders.base import DepthBuilder, Pairs, RecordsBuilder
 from mdepth_jax.data.builders.diw import Diw
 from mdepth_jax.data.builders.folder import DepthFolder
@@ -21,6 +22,7 @@ from mdepth_jax.data.images import read_map
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
 from mdepth_jax.errors import UserError
 from mdepth_jax.files import write_text
+from mdepth_jax.licenses import UNKNOWN
 
 BUILDERS: dict[str, type[RecordsBuilder]] = {
     "pairs": Pairs,
@@ -30,6 +32,9 @@ BUILDERS: dict[str, type[RecordsBuilder]] = {
     "redweb": Redweb,
     "mannequin": Mannequin,
 }
+
+
+NO_ABOUT = f"data set: unknown; a file {ABOUT} in its folder would name it and its terms (docs/data.md)"
 
 
 def write_records(
@@ -72,6 +77,11 @@ def write_records(
     )
     _prepare(builder, folder, output, _download_config(folder, beam_runner, beam_options))
     shutil.rmtree(output / "downloads", ignore_errors=True)
+    info = builder.identify(folder)
+    if not builder.KEY:
+        print(f"terms of {info.name}: {info.terms or UNKNOWN} ({info.reference})" if info.name else NO_ABOUT)
+    if drawing:
+        write_about(output, info)  # of the pairs
     for split, info in builder.info.splits.items():
         print(f"{split}: {info.num_examples} images")
         if drawing:

@@ -6,6 +6,7 @@ The layout of a folder; `depth` and `teacher` are optional, and `train` may be a
     images/0002.jpg        at the paths in the CSV
     depth/0002.png         depth map: gray PNG of 8 or 16 bits, 0 = unknown, larger = farther
     teacher/0002.png       a teacher's prediction in the same format, which covers the full image
+    about.json             the identity of the data set, see `mdepth_jax.data.about`
 """
 
 import itertools
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from mdepth_jax.data.about import read_about
 from mdepth_jax.data.images import read_bytes, read_map
 from mdepth_jax.data.listing import IMAGE_SUFFIXES
 from mdepth_jax.data.pairs import NO_PAIRS, ImagePairs, parse_pairs
@@ -28,10 +30,13 @@ class ImageFolder:
         root: Folder from which the paths of the images start.
         entries: Images and their pairs; by default every image below `root/images`, without pairs.
         maps: Maps to read. An example lacks a map that its image lacks.
-        csv: File of the entries, a CSV or a list, for error messages.
+        csv: File of the entries, a CSV or a list, for error messages; `<split>.csv` or `pairs_<split>.csv` also names
+            the split.
 
     Attributes:
         max_pairs: Largest number of pairs of an image.
+        info: Identity of the data set: the `about.json` next to the entries, or in the root.
+        split: Name of the split; empty without a file of the entries.
 
     Raises:
         UserError: If there are no images, or no image has a wanted map.
@@ -46,6 +51,8 @@ class ImageFolder:
         csv: Path | None = None,
     ):
         self.root, self.maps, self.csv = root, maps, csv
+        self.info = read_about(*([csv.parent] if csv else []), root)
+        self.split = csv.stem.removeprefix("pairs_").removeprefix("DIW_") if csv else ""
         self.entries = _list_images(root) if entries is None else entries
         self.max_pairs = max((len(entry.relation) for entry in self.entries), default=0)
         self._fixed_sizes = {key: self._find_fixed_size(key) for key in MAP_FOLDERS if getattr(maps, key) is not None}

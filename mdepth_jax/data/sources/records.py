@@ -4,9 +4,13 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
+from mdepth_jax.data.about import parse_about
 from mdepth_jax.data.sources.maps import MAP_FOLDERS, NO_MAPS, WITHOUT_MAPS, Maps, decode_example
-from mdepth_jax.data.types import Example
+from mdepth_jax.data.types import DataSetInfo, Example
 from mdepth_jax.errors import UserError
+
+ABOUT_KEY = "data_set"
+"""Entry of the metadata of records that holds the identity of the data set, next to those of the splits."""
 
 
 class Records:
@@ -19,6 +23,8 @@ class Records:
 
     Attributes:
         max_pairs: Largest number of pairs of an image.
+        info: Identity of the data set, which `prepare` wrote into the metadata; unknown in older records.
+        split: Name of the split, or of the part of it.
 
     Raises:
         UserError: If there is no such split, or no example has a wanted map.
@@ -35,6 +41,9 @@ class Records:
                 )
         self.maps = maps
         self.max_pairs = metadata["max_pairs"]
+        about = builder.info.metadata.get(ABOUT_KEY)
+        self.info = parse_about(about, f"{directory}: metadata") if about else DataSetInfo()
+        self.split = split
         self._location = f"{directory}: {split}"
         self._records = builder.as_data_source(split)
 

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float32, Int16
 
+from mdepth_jax.data.about import KNOWN_SETS
 from mdepth_jax.data.pairs import draw_pairs
 from mdepth_jax.data.scenery.layouts import make_scene
 from mdepth_jax.data.scenery.raycast import trace
@@ -30,6 +31,8 @@ class Scenes:
         UserError: If there is no such split.
     """
 
+    info = KNOWN_SETS["scenes"]
+
     def __init__(
         self,
         count: int,
@@ -43,6 +46,7 @@ class Scenes:
         if split not in _SPLITS:
             raise UserError(f"`split` {split!r}: the scenes have no such split; choose one of {', '.join(_SPLITS)}")
         self._count, self._height, self._width = count, height, width
+        self.split = split
         self._entropy = (seed, _SPLITS.index(split))
         self._pairs_per_image = pairs_per_image
 

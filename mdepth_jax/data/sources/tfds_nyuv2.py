@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
+from mdepth_jax.data.about import KNOWN_SETS
 from mdepth_jax.data.pairs import NO_PAIRS
 from mdepth_jax.data.sources.maps import WITHOUT_MAPS, Maps
 from mdepth_jax.data.sources.records import check_split
@@ -26,6 +27,7 @@ class TfdsNyuv2:
     """
 
     max_pairs = 0
+    info = KNOWN_SETS["nyuv2"]
 
     def __init__(self, directory: Path, split: str, *, maps: Maps):
         builder = tfds.builder_from_directory(directory)
@@ -38,6 +40,7 @@ class TfdsNyuv2:
         if maps.needs("teacher_depth"):
             raise UserError(f"{directory}: holds no teacher's maps; {WITHOUT_MAPS['teacher_depth']}")
         self.maps = maps
+        self.split = "test" if split == "validation" else split  # TFDS's name for the 654 official test frames
         self._records = builder.as_data_source(split)
 
     def __len__(self) -> int:

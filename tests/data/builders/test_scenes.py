@@ -1,5 +1,6 @@
 import numpy as np
 
+from mdepth_jax.data.about import KNOWN_SETS, read_about
 from mdepth_jax.data.builders.scenes import write_scenes
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
@@ -8,7 +9,9 @@ from mdepth_jax.data.sources.scenes import Scenes
 
 def test_scenes_are_written_as_a_folder_of_pairs(tmp_path):
     write_scenes(tmp_path, 2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["depth", "images", "pairs_test.csv", "pairs_train.csv"]
+    names = ["about.json", "depth", "images", "pairs_test.csv", "pairs_train.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert read_about(tmp_path) == KNOWN_SETS["scenes"]
     for split in ("train", "test"):
         source, scenes = open_source(tmp_path, split, maps=Maps(depth=0.001)), Scenes(2, 240, 320, split=split)
         assert len(source) == 2

@@ -1,10 +1,15 @@
+import json
+
 import numpy as np
 import pytest
 
+from mdepth_jax.data.about import KNOWN_SETS
 from mdepth_jax.data.builders.base import Pairs
+from mdepth_jax.data.builders.diw import Diw
 from mdepth_jax.data.sources.folders import PairsFolder
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.records import Records
+from mdepth_jax.data.types import DataSetInfo
 from mdepth_jax.errors import UserError
 
 DEPTH = Maps(depth=0.001)
@@ -46,3 +51,28 @@ def test_missing_splits_and_maps(directory):
     with pytest.raises(UserError, match=r"without maps in 'teacher'; .*`config\.teacher\.maps=False`"):
         Records(directory, "train", maps=Maps(teacher_depth=1.0))
     assert len(Records(directory, "train", maps=Maps(teacher_depth=1.0, teacher_optional=True))) == 5
+
+
+def test_records_say_what_they_are(pairs_folder, prepare):
+    """Whatever the names of the folders: without `about.json` the data set is unknown."""
+    (pairs_folder / "about.json").write_text('{"name": "my rooms", "terms": "CC0"}')
+    _, output = prepare(Pairs, pairs_folder)
+    records = Records(output / "pairs/1.0.0", "train[40%:]")
+    assert records.info == DataSetInfo(name="my rooms", terms="CC0")
+    assert records.split == "train[40%:]"
+    info = output / "pairs/1.0.0/metadata.json"
+    metadata = json.loads(info.read_text())
+    del metadata["data_set"]  # as an earlier version wrote it
+    info.write_text(json.dumps(metadata))
+    assert Records(output / "pairs/1.0.0", "train").info == DataSetInfo()
+
+
+def test_a_published_set_is_known_by_its_builder(pairs_folder, prepare):
+    (pairs_folder / "pairs_train.csv").rename(pairs_folder / "DIW_train.csv")
+    (pairs_folder / "test.csv").rename(pairs_folder / "DIW_test.csv")
+    (pairs_folder / "about.json").write_text('{"key": "nyuv2"}')
+    with pytest.raises(UserError, match=r"about\.json: key 'key' is 'nyuv2', but the folder is prepared as diw"):
+        prepare(Diw, pairs_folder)
+    (pairs_folder / "about.json").unlink()
+    _, output = prepare(Diw, pairs_folder)
+    assert Records(output / "diw/1.0.0", "test").info == KNOWN_SETS["diw"]

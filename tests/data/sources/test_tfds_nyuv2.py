@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from mdepth_jax.data.about import KNOWN_SETS
 from mdepth_jax.data.sources.maps import NO_MAPS, Maps
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.data.sources.tfds_nyuv2 import TfdsNyuv2
@@ -44,7 +45,7 @@ def directory(tmp_path_factory):
 
 def test_depth_is_in_meters(directory):
     source = TfdsNyuv2(directory, "train", maps=Maps(depth=0.001))
-    assert (len(source), source.max_pairs) == (2, 0)
+    assert (len(source), source.max_pairs, source.info, source.split) == (2, 0, KNOWN_SETS["nyuv2"], "train")
     by_color = {int(source[index]["image"][0, 0, 2]) // 20: source[index] for index in range(2)}
     for number in range(2):
         image, depth = frame(number)
@@ -54,6 +55,7 @@ def test_depth_is_in_meters(directory):
 
 
 def test_maps_that_are_not_selected_or_missing(directory):
+    assert TfdsNyuv2(directory, "validation", maps=NO_MAPS).split == "test"  # the official one
     assert set(TfdsNyuv2(directory, "validation", maps=NO_MAPS)[0]) == {"image", "points", "relation"}
     with pytest.raises(UserError, match="holds no teacher's maps"):
         TfdsNyuv2(directory, "train", maps=Maps(teacher_depth=0.001))

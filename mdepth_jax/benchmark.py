@@ -106,7 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parse(argv)
     setting, rows = flags.measure()
     print(setting)
-    table = [{key: value for key, value in row.items() if not isinstance(value, dict)} for row in rows]
+    hidden = {key for row in rows for key, value in row.items() if isinstance(value, dict)} | {"setting", "weights"}
+    table = [{key: value for key, value in row.items() if key not in hidden} for row in rows]
     print(tabulate.tabulate(table, headers="keys", floatfmt=".4g", intfmt=","))
     for row in rows:
         for key, value in row.items():

@@ -2,11 +2,15 @@
 
     python -m mdepth_jax.report RUN... --output DIR
 
-Writes DIR/tables.md and DIR/tables.csv (the paper's tables with our figures, runs of one row and several seeds as mean
-and deviation, at the end of training), DIR/figure1.png (parameters against WHDR) and DIR/weights.png (weights of the
-losses over time). A metric measured on another data set comes from
-`python -m mdepth_jax.evaluate --model RUN ... --json RUN/evaluations/METRIC.json` (whdr, rmse,
-delta1 or si_rmse), of the best weights.
+Writes DIR/tables.md and DIR/tables.csv (the paper's tables with our figures, several seeds as mean and deviation),
+DIR/figure1.png (parameters against WHDR) and DIR/weights.png (weights of the losses over time).
+
+All scores are those of a run's best weights. A cell of the paper is filled by a score on the paper's test set (WHDR:
+DIW, RMSE and delta1: NYUv2, SI-RMSE: the Mannequin Challenge) and by its protocol; all others are in tables that name
+their data. Scores on further sets are read from RUN/evaluations/*.json, times from RUN/benchmarks/*.json:
+
+    python -m mdepth_jax.evaluate --model RUN ... --json RUN/evaluations/NAME.json
+    python -m mdepth_jax.benchmark tflite RUN/m.tflite [--device adb] --json RUN/benchmarks/NAME.json
 """
 
 import pathlib
@@ -16,6 +20,7 @@ from dataclasses import dataclass
 from mdepth_jax import cli, plots
 from mdepth_jax.files import write_csv, write_text
 from mdepth_jax.paper import comparison
+from mdepth_jax.paper.runs import read_run
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,8 @@ class Flags:
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes and prints the report; returns the exit status."""
     flags = parse(argv)
-    runs = [comparison.read_run(directory) for directory in flags.runs]
-    tables = {title: comparison.format_rows(rows) for title, rows in comparison.make_tables(runs).items()}
+    runs = [read_run(directory) for directory in flags.runs]
+    tables = comparison.make_tables(runs)
     text = comparison.format_markdown(tables)
     write_text(flags.output / "tables.md", text)
     write_csv(flags.output / "tables.csv", [{"table": title} | row for title, rows in tables.items() for row in rows])

@@ -36,7 +36,8 @@ def test_table_of_files(capsys, tmp_path, monkeypatch):
     first, second = json.loads(table.read_text())
     assert (first["model"], first["ratio"], first["partitions"]) == ("m.tflite", 1, 1)
     assert list(second) == ["model", "input", "threads", "p50_ms", "p90_ms", "min_ms", "ratio", "file_mb", "memory_mb",
-                            "parameters", "macs", "ops", "not_delegated", "partitions"]  # fmt: skip
+                            "parameters", "macs", "ops", "not_delegated", "partitions",
+                            "setting", "weights"]  # fmt: skip
 
 
 def test_table_of_layers(capsys, tmp_path, monkeypatch):

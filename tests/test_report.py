@@ -1,25 +1,37 @@
 import csv
+import json
 
 from mdepth_jax import report
+from mdepth_jax.files import hash_file
 from mdepth_jax.paper import figures
-from tests.paper.runs import write_run
+from tests.paper.runs import score, write_evaluation, write_run
 
 
 def test_tables_and_pictures(tmp_path, capsys):
     output = tmp_path / "report"
-    runs = [
-        write_run(tmp_path / name, name=name, whdr=whdr)
-        for name, whdr in {"table6_hard_easy": 0.11, "mine": 0.3}.items()
-    ]
+    own = {"whdr": score("whdr", 0.3, "redweb")}
+    runs = [write_run(tmp_path / name, name=name, scores=own) for name in ("table6_hard_easy", "mine")]
+    write_evaluation(runs[0], "diw", score("whdr", 0.11, "diw"))
+    (runs[0] / "benchmarks").mkdir()
+    timing = {
+        "setting": "Intel",
+        "model": "m.tflite",
+        "p50_ms": 9.0,
+        "weights": hash_file(runs[0] / "model.safetensors"),
+    }
+    (runs[0] / "benchmarks/here.json").write_text(json.dumps([timing]))
     assert report.main([*map(str, runs), "--output", str(output)]) == 0
     text = (output / "tables.md").read_text()
     assert capsys.readouterr().out.strip() == text.strip()
-    assert "## Table 6: loss rebalancing" in text
-    assert "## Other runs" in text
+    assert "## Table 6: loss rebalancing\n" in text
+    assert "## Other runs, measured on ReDWeb test\n" in text
     with (output / "tables.csv").open() as file:
-        ours, mine = csv.DictReader(file)
-    assert (ours["table"], ours[""]) == ("Table 6: loss rebalancing", figures.ROWS["table6_hard_easy"].title)
-    assert (ours["whdr"], ours["paper whdr"]) == ("0.1100", "0.1156")
-    assert (mine[""], mine["whdr"], mine["paper whdr"]) == ("mine", "0.3000", "")
+        rows = list(csv.DictReader(file))
+    by_table = {row["table"]: row for row in rows}
+    ours, own = by_table["Table 6: loss rebalancing"], by_table["Table 6: loss rebalancing, measured on ReDWeb test"]
+    assert (ours[""], ours["whdr"], ours["paper whdr"]) == (figures.ROWS["table6_hard_easy"].title, "0.1100", "0.1156")
+    assert (own["whdr (whole images at 224x448)"], own["whdr"], own["paper whdr"]) == ("0.3000", "", "")
+    assert by_table[figures.TABLE_8]["CPU"] == "9.0"
+    assert by_table["Other runs, measured on ReDWeb test"][""] == "mine"
     for picture in ("figure1.png", "weights.png"):
         assert (output / picture).stat().st_size > 5000

@@ -1,114 +1,34 @@
 """Comparison of finished runs with one another and with the paper's figures: the tables of `mdepth_jax.report`."""
 
-import pathlib
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tabulate
-from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.files import read_json
-from mdepth_jax.models import count_parameters, load_weights
+from mdepth_jax.models.score import METRICS, Score
 from mdepth_jax.paper import figures
+from mdepth_jax.paper.runs import PAIRS_BUDGET, PRUNED, SAME_RECIPES, Run, fills_cell
+from mdepth_jax.paper.timings import format_timings
 from mdepth_jax.plots import Point
-from mdepth_jax.training import logbook
 from mdepth_jax.training.config import differences
-from mdepth_jax.training.run_directory import load_config
 
-METRICS = ("whdr", "rmse", "delta1", "si_rmse")
-PAIRS_BUDGET = "_pairs"  # end of the names of runs in the budget of `configs/kd.py:pairs`
-Scores = Mapping[str, float]
 Cells = dict[str, Any]
+Tables = dict[str, list[Cells]]
+_MAY_DIFFER = ("seed:", "name:", "model.widths:", "model.start:")  # among runs of one experiment
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A finished run.
+def make_tables(runs: Sequence[Run]) -> Tables:
+    """Sorts runs into the tables of the paper, in its order; scores on other data form tables of their own.
 
-    Attributes:
-        directory: Run directory.
-        config: Configuration of the run.
-        experiment: Key of `figures.ROWS` for a run that reproduces a row of the paper; the run's name otherwise.
-        scores: Scores by metric: those of the last evaluation, and those of the files in `evaluations/`.
-        parameters: Number of parameters without intermediate heads.
-        records: Records of `metrics.jsonl`.
-    """
-
-    directory: pathlib.Path
-    config: ConfigDict
-    experiment: str
-    scores: Scores
-    parameters: int
-    records: Sequence[dict[str, Any]]
-
-
-def read_run(directory: pathlib.Path) -> Run:
-    """Reads configuration, scores and size of a run.
-
-    `python -m mdepth_jax.evaluate --model RUN ... --json RUN/evaluations/METRIC.json` sets one metric, measured on
-    another data set: the paper has RMSE of NYUv2, WHDR of DIW and SI-RMSE of the Mannequin Challenge.
-
-    Args:
-        directory: Run directory.
-
-    Raises:
-        UserError: If it is no run directory, has no evaluation yet, or has a file of another name in `evaluations/`.
-    """
-    config = load_config(directory)
-    records = logbook.read(directory)
-    experiment = config.name.removesuffix(PAIRS_BUDGET)
-    return Run(
-        directory=directory,
-        config=config,
-        experiment=experiment if experiment in figures.ROWS else config.name,
-        scores=_read_scores(directory, records),
-        parameters=count_parameters(load_weights(directory).model),
-        records=records,
-    )
-
-
-def _read_scores(directory: pathlib.Path, records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    evaluations = [record for record in records if any(key.startswith("eval/") for key in record)]
-    if not evaluations:
-        raise UserError(f"{directory} has no evaluation yet; train it to the end of an epoch")
-    scores = {key.removeprefix("eval/"): value for key, value in evaluations[-1].items() if key.startswith("eval/")}
-    for path in sorted((directory / "evaluations").glob("*.json")):
-        evaluation = read_json(path)
-        if path.stem not in METRICS or path.stem not in evaluation:
-            raise UserError(f"{path}: name the file after the metric that it sets: {', '.join(METRICS)}")
-        scores[path.stem] = evaluation[path.stem]
-    return {name: float(scores[name]) for name in METRICS if name in scores}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparisonRow:
-    """A row of a table: an experiment of ours with the paper's figures.
-
-    Attributes:
-        title: Name of the experiment.
-        seeds: Number of runs that differ in their seed alone.
-        mean: Mean over the seeds by metric.
-        deviation: Standard deviation over the seeds by metric; empty for one seed.
-        paper: Figures of the paper by metric; empty for an experiment that the paper does not have.
-    """
-
-    title: str
-    seeds: int
-    mean: Scores
-    deviation: Scores
-    paper: Scores
-
-
-def make_tables(runs: Iterable[Run]) -> dict[str, list[ComparisonRow]]:
-    """Sorts runs into the tables of the paper, in its order; all others form a table of their own.
-
-    Runs of one experiment that differ in nothing but the seed make one row.
+    A cell of a table of the paper holds a score on the data set that the paper used there, by its protocol, of one file
+    of weights (see `runs.fills_cell`), and is empty without one. Runs of one experiment that differ in nothing but the
+    seed make one row.
 
     Returns:
-        The rows of each table by the table's title; no table is empty.
+        The formatted rows of each table by the table's title; no table is empty.
 
     Raises:
         UserError: If runs of one experiment differ in more than the seed, naming the keys.
@@ -118,19 +38,17 @@ def make_tables(runs: Iterable[Run]) -> dict[str, list[ComparisonRow]]:
         experiments.setdefault(run.experiment, []).append(run)
     for seeds in experiments.values():
         _check_seeds(seeds)
-    tables = {
-        title: [_summarize(row.title, experiments[name], row) for name, row in rows.items() if name in experiments]
-        for title, rows in figures.TABLES.items()
-    }
-    others = {name: seeds for name, seeds in experiments.items() if name not in figures.ROWS}
-    tables["Other runs"] = [_summarize(name, seeds, None) for name, seeds in others.items()]
+    groups = list(experiments.values())
+    tables = _compare_designs(groups) | _compare_rows(groups) | _compare_methods(groups)
+    tables |= {figures.TABLE_8: format_timings(runs)}
+    tables |= _list_other_scores(groups)
     return {title: rows for title, rows in tables.items() if rows}
 
 
 def _check_seeds(runs: Sequence[Run]) -> None:
     first, *others = runs
     for other in others:
-        keys = [key for key in differences(first.config, other.config) if not key.startswith("seed:")]
+        keys = [key for key in differences(first.config, other.config) if not key.startswith(_MAY_DIFFER)]
         if keys:
             raise UserError(
                 f"{first.directory} and {other.directory} are both {first.experiment}, but differ in more than the "
@@ -138,43 +56,169 @@ def _check_seeds(runs: Sequence[Run]) -> None:
             )
 
 
-def _summarize(title: str, runs: Sequence[Run], paper: figures.Experiment | None) -> ComparisonRow:
-    values = {name: [run.scores[name] for run in runs if name in run.scores] for name in METRICS}
-    return ComparisonRow(
-        title=title,
-        seeds=len(runs),
-        mean={name: statistics.fmean(scores) for name, scores in values.items() if scores},
-        deviation={name: statistics.stdev(scores) for name, scores in values.items() if len(scores) > 1},
-        paper={name: getattr(paper, name) for name in METRICS if hasattr(paper, name)},
-    )
+def _compare_designs(groups: Iterable[Sequence[Run]]) -> Tables:
+    """Formats Tables 1 and 2."""
+    by_design = {runs[0].design: runs for runs in groups if runs[0].design in figures.DESIGNS}
+    return {
+        title: [
+            _start_row(" + ".join(name), by_design[name])
+            | {metric: _format_cell(by_design[name], metric) for metric in ("rmse", "delta1")}
+            | {
+                "parameters": _millions(by_design[name]),
+                "paper rmse": f"{figures.DESIGNS[name].rmse:.3f}",
+                "paper delta1": f"{figures.DESIGNS[name].delta1:.3f}",
+                "paper parameters": f"{figures.DESIGNS[name].parameters:.1f}M",
+            }
+            for name in names
+            if name in by_design
+        ]
+        for title, names in figures.DESIGN_TABLES.items()
+    }
 
 
-def format_rows(rows: Sequence[ComparisonRow]) -> list[Cells]:
-    """Formats a table: a column for each metric that a run has, and the change of WHDR against the first row."""
-    first = rows[0]
-    metrics = [name for name in METRICS if any(name in row.mean for row in rows)]
+def _compare_rows(groups: Iterable[Sequence[Run]]) -> Tables:
+    """Formats Tables 3 to 6."""
+    by_row = {runs[0].row: runs for runs in groups if runs[0].row and not runs[0].is_pruned}
+    tables: Tables = {}
+    for title, rows in figures.TABLES.items():
+        present = [(row, by_row[name]) for name, row in rows.items() if name in by_row]
+        tables[title] = []
+        for row, runs in present:
+            cells = _start_row(row.title, runs)
+            cells |= {metric: _format_cell(runs, metric) for metric in ("rmse", "whdr", "si_rmse")}
+            cells["change"] = _format_change(_mean(runs, "whdr"), _mean(present[0][1], "whdr"))
+            cells |= {"paper rmse": f"{row.rmse:.3f}", "paper whdr": f"{row.whdr:.4f}"}
+            cells |= {"paper si_rmse": f"{row.si_rmse:.4f}"}
+            cells["paper change"] = _format_change(row.whdr, present[0][0].whdr)
+            tables[title].append(cells)
+    return tables
+
+
+def _compare_methods(groups: Iterable[Sequence[Run]]) -> Tables:
+    """Formats Table 7: the baseline, our best network and pruned ones."""
+    rows = []
+    for runs in groups:
+        method = find_method(runs[0])
+        if method is None and not runs[0].is_pruned:
+            continue
+        cells = _start_row(method.name if method else runs[0].experiment, runs)
+        cells |= {"whdr": _format_cell(runs, "whdr"), "parameters": _millions(runs)}
+        cells["paper whdr"] = f"{method.whdr:.4f}" if method else ""
+        cells["paper parameters"] = f"{method.parameters:.1f}M" if method else ""
+        rows.append(cells)
+    return {figures.TABLE_7: rows}
+
+
+def find_method(run: Run) -> figures.Method | None:
+    """Finds the row of Table 7 that a run repeats: the baseline, our best network, or a pruned one of its size."""
+    baselines = [name for name, row in figures.ROWS.items() if row.whdr == figures.BASELINE.whdr]
+    name = run.config.name.removesuffix(PRUNED)
+    if run.is_pruned:
+        ours = SAME_RECIPES.get(name, name) == figures.BEST
+        sizes = {method.parameters: method for method in figures.PRUNED_METHODS}
+        return sizes.get(round(run.parameters / 1e6, 1)) if ours else None
+    if run.row in baselines:
+        return figures.BASELINE_METHOD
+    return figures.BEST_METHOD if run.row == figures.BEST else None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Table of the scores that fill no cell of the paper."""
+
+    title: str
+    origin: str
+
+    def __str__(self) -> str:
+        return f"{self.title}, measured on {self.origin}"
+
+
+def _list_other_scores(groups: Iterable[Sequence[Run]]) -> Tables:
+    """Formats a table for each data set that is not the paper's, or not by its protocol."""
+    places: dict[_Place, list[tuple[Sequence[Run], list[Score]]]] = {}
+    for runs in groups:
+        by_place: dict[_Place, list[Score]] = {}
+        for run in runs:
+            for score in run.others:
+                is_own = score.weights in ("", run.weights)
+                origin = score.origin + ("" if is_own else ", other weights than the best")
+                by_place.setdefault(_Place(_table_of(run), origin), []).append(score)
+        for place, scores in by_place.items():
+            places.setdefault(place, []).append((runs, scores))
+    return {str(place): _format_others(entries) for place, entries in places.items()}
+
+
+def _table_of(run: Run) -> str:
+    name = run.row or run.config.name.removesuffix(PAIRS_BUDGET)
+    return next((title for title, rows in figures.TABLES.items() if name in rows), "Other runs")
+
+
+def _format_others(entries: Sequence[tuple[Sequence[Run], list[Score]]]) -> list[Cells]:
+    columns = {_column(score): None for metric in METRICS for _, scores in entries for score in _only(scores, metric)}
+    whdr = next((column for column in columns if column.startswith("whdr")), "")
+    reference = _average(entries[0][1], whdr)
     table = []
-    for row in rows:
-        cells: Cells = {"": row.title, "seeds": row.seeds}
-        cells |= {name: _format_score(row.mean.get(name), row.deviation.get(name)) for name in metrics}
-        cells["change"] = _format_change(row.mean, first.mean)
-        if row.paper:
-            cells |= {f"paper {name}": _format_score(score) for name, score in row.paper.items()}
-            cells["paper change"] = _format_change(row.paper, first.paper)
+    for runs, scores in entries:
+        name = runs[0].row or runs[0].config.name.removesuffix(PAIRS_BUDGET)
+        row = figures.ROWS.get(name)
+        cells = _start_row(row.title if row else runs[0].experiment, runs)
+        cells |= {column: _format_values([s.value for s in scores if _column(s) == column]) for column in columns}
+        cells["change"] = _format_change(_average(scores, whdr), reference)
+        cells["n"] = _join(f"{score.count} {'pairs' if score.metric == 'whdr' else 'maps'}" for score in scores)
+        cells["step"] = _join(str(score.step) for score in scores if score.step is not None)
+        cells["weights"] = _join(score.weights[:8] for score in scores if score.weights)
         table.append(cells)
     return table
 
 
-def _format_score(score: float | None, deviation: float | None = None) -> str:
-    if score is None:
-        return ""
-    return f"{score:.4f}" if deviation is None else f"{score:.4f} +- {deviation:.4f}"
+def _only(scores: Iterable[Score], metric: str) -> Iterator[Score]:
+    return (score for score in scores if score.metric == metric)
 
 
-def _format_change(scores: Scores, reference: Scores) -> str:
-    if "whdr" not in scores or "whdr" not in reference:
+def _column(score: Score) -> str:
+    return f"{score.metric} ({score.protocol})" if score.protocol.view else score.metric
+
+
+def _average(scores: Iterable[Score], column: str) -> float | None:
+    values = [score.value for score in scores if _column(score) == column]
+    return statistics.fmean(values) if values else None
+
+
+def _start_row(title: str, runs: Sequence[Run]) -> Cells:
+    return {"": title, "seeds": len(runs)}
+
+
+def _values(runs: Iterable[Run], metric: str) -> list[float]:
+    return [run.cells[metric].value for run in runs if metric in run.cells]
+
+
+def _mean(runs: Iterable[Run], metric: str) -> float | None:
+    values = _values(runs, metric)
+    return statistics.fmean(values) if values else None
+
+
+def _format_cell(runs: Iterable[Run], metric: str) -> str:
+    return _format_values(_values(runs, metric))
+
+
+def _format_values(values: Sequence[float]) -> str:
+    """Formats the mean and, for several seeds, the standard deviation."""
+    if not values:
         return ""
-    return f"{100 * (scores['whdr'] / reference['whdr'] - 1):+.1f} %"
+    mean = f"{statistics.fmean(values):.4f}"
+    return mean if len(values) == 1 else f"{mean} +- {statistics.stdev(values):.4f}"
+
+
+def _format_change(score: float | None, reference: float | None) -> str:
+    return "" if score is None or not reference else f"{100 * (score / reference - 1):+.1f} %"
+
+
+def _millions(runs: Sequence[Run]) -> str:
+    return f"{statistics.fmean(run.parameters for run in runs) / 1e6:.2f}M"
+
+
+def _join(parts: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(parts))
 
 
 def format_markdown(tables: Mapping[str, Sequence[Cells]]) -> str:
@@ -186,9 +230,12 @@ def format_markdown(tables: Mapping[str, Sequence[Cells]]) -> str:
 
 
 def make_tradeoff(runs: Iterable[Run]) -> dict[str, list[Point]]:
-    """Collects size and WHDR of networks as in Figure 1: those of Table 7 on DIW, and runs on their own data."""
+    """Collects size and WHDR of networks as in Figure 1: those of Table 7 on DIW, and runs by their held-out data."""
     published = [Point(f"{method.name} ({method.data})", method.parameters, method.whdr) for method in figures.METHODS]
-    ours = [Point(run.directory.name, run.parameters / 1e6, run.scores["whdr"]) for run in runs if "whdr" in run.scores]
-    return {"Table 7 of the paper, on DIW": published} | (
-        {"these runs, on their own held-out pairs": ours} if ours else {}
-    )
+    groups = {"Table 7 of the paper, on DIW test": published}
+    for run in runs:
+        for score in {score.origin: score for score in _only(run.scores, "whdr")}.values():
+            title = f"these runs, on {score.origin}" + ("" if fills_cell(score, run) else ", not as in the paper")
+            point = Point(run.directory.name, run.parameters / 1e6, score.value)
+            groups.setdefault(title, []).append(point)
+    return groups

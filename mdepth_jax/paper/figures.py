@@ -37,7 +37,27 @@ DESIGNS: dict[tuple[str, str], Design] = {
     ("mobilenet_v2", "fbnet"): Design(0.567, 0.782, 2.6),
     ("mobilenet_v2", "fbnet x112"): Design(0.564, 0.790, 2.6),
 }
+OUR_DESIGN = ("mobilenet_v2", "fbnet x112")
+DESIGN_TABLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "Table 1: encoders with NNConv5 on NYUv2": tuple(name for name in DESIGNS if name[1] == "nnconv5"),
+    "Table 2: decoders on NYUv2": tuple(
+        (encoder, decoder)
+        for encoder in ("efficientnet_es", "mixnet_m", "ghostnet", "mobilenet_v2")
+        for decoder in ("nnconv5", "fbnet", "fbnet x112")
+        if (encoder, decoder) in DESIGNS
+    ),
+}
+"""Rows of Tables 1 and 2 in the paper's order."""
 PARAMETERS: dict[tuple[str, str], float] = {network: row.parameters for network, row in DESIGNS.items()}
+
+
+TEST_SETS: dict[str, tuple[str, str]] = {
+    "whdr": ("diw", "test"),
+    "rmse": ("nyuv2", "test"),
+    "delta1": ("nyuv2", "test"),
+    "si_rmse": ("mannequin", "test"),
+}
+"""Data set, by its key, and split of every metric's column in Tables 1 to 7 (footnote 5 of Sec. 4.1)."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +117,8 @@ TABLES: dict[str, dict[str, Experiment]] = {
     },
 }
 ROWS: dict[str, Experiment] = {name: row for table in TABLES.values() for name, row in table.items()}
+BEST = "table6_hard_easy"
+"""Key of the final network of the paper."""
 
 
 @dataclass(frozen=True)
@@ -132,4 +154,45 @@ METHODS = (
     Method("Yucel et al. 2021, pruned v1", "DIW (+ KD)", 0.1190, 1.9),
     Method("Yucel et al. 2021, pruned v2", "DIW (+ KD)", 0.1196, 1.5),
     Method("Yucel et al. 2021, pruned v3", "DIW (+ KD)", 0.1208, 1.0),
+)
+BASELINE_METHOD, BEST_METHOD, *PRUNED_METHODS = METHODS[-5:]
+TABLE_7 = "Table 7: networks by size on DIW"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A row of Table 8: milliseconds of an inference on a phone (Sec. 4.4).
+
+    Attributes:
+        device: Name of the phone.
+        network: Name of the network.
+        cpu: Time on the CPU.
+        gpu: Time on the GPU.
+        nnapi: Time by NNAPI.
+    """
+
+    device: str
+    network: str
+    cpu: int
+    gpu: int
+    nnapi: int
+
+
+TABLE_8 = "Table 8: milliseconds by device"
+TIMING_INPUT = "256x256"
+PHONES = {"Samsung Galaxy S10+": "SM-G975", "Samsung Galaxy S21": "SM-G991"}
+"""Phones of Table 8, with the start of the model number that Android reports."""
+TIMINGS = (
+    Timing("Samsung Galaxy S10+", "Ranftl et al. 2020", 274, 99, 332),
+    Timing("Samsung Galaxy S10+", "Chen et al. 2016", 3361, 390, 1790),
+    Timing("Samsung Galaxy S10+", "Ours", 116, 74, 108),
+    Timing("Samsung Galaxy S10+", "Ours, pruned v1", 113, 72, 105),
+    Timing("Samsung Galaxy S10+", "Ours, pruned v2", 104, 69, 103),
+    Timing("Samsung Galaxy S10+", "Ours, pruned v3", 101, 67, 101),
+    Timing("Samsung Galaxy S21", "Ranftl et al. 2020", 215, 53, 141),
+    Timing("Samsung Galaxy S21", "Chen et al. 2016", 3101, 215, 375),
+    Timing("Samsung Galaxy S21", "Ours", 54, 27, 43),
+    Timing("Samsung Galaxy S21", "Ours, pruned v1", 47, 26, 25),
+    Timing("Samsung Galaxy S21", "Ours, pruned v2", 43, 25, 35),
+    Timing("Samsung Galaxy S21", "Ours, pruned v3", 39, 23, 33),
 )

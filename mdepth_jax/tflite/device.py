@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mdepth_jax.tflite import phone, timing
+from mdepth_jax.tflite.flatbuffer import read_metadata
 from mdepth_jax.tflite.interpreter import open_interpreter
 
 
@@ -48,16 +49,20 @@ class Device:
         """Times files, on a phone with all its delegates.
 
         Returns:
-            The setting in words, and the rows of a table.
+            The setting in words, and the rows of a table, each with the setting and `weights`, the SHA-256 of the file
+            of weights that it was exported from; empty if unknown.
 
         Raises:
             UserError: As `phone.benchmark_on_phone` or `timing.benchmark_files`.
         """
         if self.device == "here":
-            timings = timing.benchmark_files(paths, self.threads, self.rounds)
-            return timing.describe_setting(self.rounds), [result.to_row() for result in timings]
-        for path in paths:
-            open_interpreter(path)  # finds a damaged file before anything is copied
-        setting = self.describe()
-        results = phone.benchmark_on_phone(paths, self.threads, self.rounds * timing.BURST, self.tool)
-        return setting, [result.to_row() for result in results]
+            setting = timing.describe_setting(self.rounds)
+            rows = [result.to_row() for result in timing.benchmark_files(paths, self.threads, self.rounds)]
+        else:
+            interpreters = [open_interpreter(path) for path in paths]  # finds a damaged file before anything is copied
+            inputs = {path.name: timing.describe_input(item) for path, item in zip(paths, interpreters, strict=True)}
+            setting = self.describe()
+            results = phone.benchmark_on_phone(paths, self.threads, self.rounds * timing.BURST, self.tool)
+            rows = [{**result.to_row(), "input": inputs[result.model]} for result in results]
+        weights = {path.name: read_metadata(path.read_bytes()).get("weights_sha256", "") for path in paths}
+        return setting, [row | {"setting": setting, "weights": weights[row["model"]]} for row in rows]

@@ -158,12 +158,11 @@ def benchmark_files(paths: Sequence[pathlib.Path], threads: int, rounds: int) ->
     bursts = np.median(times, axis=-1)
     results = []
     for number, (path, interpreter) in enumerate(zip(paths, interpreters, strict=True)):
-        image = interpreter.get_input_details()[0]
         p50, p90 = np.percentile(times[number], (50, 90)).tolist()
         results.append(
             FileTiming(
                 model=path.name,
-                input="x".join(map(str, image["shape"].tolist())) + f" {image['dtype'].__name__}",
+                input=describe_input(interpreter),
                 threads=threads,
                 p50_ms=p50,
                 p90_ms=p90,
@@ -175,6 +174,12 @@ def benchmark_files(paths: Sequence[pathlib.Path], threads: int, rounds: int) ->
             )
         )
     return results
+
+
+def describe_input(interpreter: Any) -> str:
+    """Describes shape and type of the input of a `tf.lite.Interpreter`, such as "1x224x448x3 uint8"."""
+    image = interpreter.get_input_details()[0]
+    return "x".join(map(str, image["shape"].tolist())) + f" {image['dtype'].__name__}"
 
 
 def time_files(paths: Sequence[pathlib.Path], threads: int, rounds: int) -> list[float]:

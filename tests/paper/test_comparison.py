@@ -1,86 +1,127 @@
-import json
-
-import numpy as np
 import pytest
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.paper import figures
-from mdepth_jax.paper.comparison import Run, format_markdown, format_rows, make_tables, make_tradeoff, read_run
-from mdepth_jax.training.config import overlay
-from tests.paper.runs import write_evaluation, write_run
+from mdepth_jax.paper.comparison import format_markdown, make_tables, make_tradeoff
+from tests.paper.runs import make_run, score
+
+TABLE_3, TABLE_6 = (next(title for title in figures.TABLES if title.startswith(f"Table {n}")) for n in (3, 6))
 
 
-def make_run(tmp_path, name, scores, *, seed=0, **changes):
-    return Run(
-        directory=tmp_path / f"{name}{seed}",
-        config=overlay(name=name, seed=seed, **changes),
-        experiment=name,
-        scores=scores,
-        parameters=2_500_000,
-        records=(),
-    )
-
-
-def test_the_last_evaluation_and_those_on_other_data_count(tmp_path):
-    directory = write_run(tmp_path / "run", name="table6_hard_easy_pairs", whdr=0.11)
-    write_evaluation(directory, "rmse", rmse=1.25, whdr=0.9)
-    write_evaluation(directory, "si_rmse", rmse=0.9, si_rmse=0.4)
-    run = read_run(directory)
-    assert (run.experiment, run.config.seed, run.parameters) == ("table6_hard_easy", 0, 2_580_225)
-    assert run.scores == {"whdr": 0.11, "rmse": 1.25, "si_rmse": 0.4}
-    assert run.records[-1] == {"step": 2, "eval/whdr": 0.11}
-
-
-def test_the_name_of_an_evaluation_is_a_metric(tmp_path):
-    run = write_run(tmp_path / "run", name="mine")
-    write_evaluation(run, "nyu", rmse=1.25)
-    with pytest.raises(UserError, match=r"nyu\.json: name the file after the metric"):
-        read_run(run)
-    (run / "evaluations" / "nyu.json").write_text('{"rmse": 1.')
-    with pytest.raises(UserError, match=r"nyu\.json:1: not valid JSON .*; correct it or move it away"):
-        read_run(run)
-
-
-def test_a_run_without_evaluations(tmp_path):
-    with pytest.raises(UserError, match="is not a run directory"):
-        read_run(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps(overlay(name="young").to_dict()))
-    with pytest.raises(UserError, match="has no evaluation yet"):
-        read_run(tmp_path)
-
-
-def test_seeds_are_averaged_and_experiments_sorted_into_the_tables_of_the_paper(tmp_path):
+def test_scores_on_other_data_leave_the_columns_of_the_paper_empty():
+    """The fault that this report had: the WHDR of ReDWeb's images next to 0.2046, the RMSE of MC next to 1.274."""
+    dense = {"rmse": 0.8, "si_rmse": 0.15}
     runs = [
-        make_run(tmp_path, "mine", {"whdr": 0.3}),
-        make_run(tmp_path, "table6_hard_easy", {"whdr": 0.11, "rmse": 1.25}),
-        make_run(tmp_path, "table6_no_rebalancing", {"whdr": 0.20}),
-        make_run(tmp_path, "table6_no_rebalancing", {"whdr": 0.24}, seed=1),
+        make_run("redweb", [score("whdr", 0.17, "redweb", "train[95%:]")]),
+        make_run("mannequin", [score(metric, value, "mannequin", "validation") for metric, value in dense.items()],
+                 loss={"terms": "mannequin"}),
+    ]  # fmt: skip
+    tables = make_tables(runs)
+    assert list(tables) == [
+        TABLE_3, f"{TABLE_3}, measured on ReDWeb train[95%:]", f"{TABLE_3}, measured on Mannequin Challenge validation",
+    ]  # fmt: skip
+    redweb, mannequin = tables[TABLE_3]
+    assert (redweb[""], mannequin[""]) == ("RedWeb", "MC")
+    for row in (redweb, mannequin):
+        assert [row[metric] for metric in ("rmse", "whdr", "si_rmse", "change")] == ["", "", "", ""]
+    assert (redweb["paper whdr"], mannequin["paper rmse"]) == ("0.2046", "1.274")
+    assert list(tables.values())[1] == [
+        {"": "RedWeb", "seeds": 1, "whdr (whole images at 224x448)": "0.1700", "change": "+0.0 %", "n": "100 pairs",
+         "step": "2", "weights": "12345678"}
+    ]  # fmt: skip
+    assert list(tables.values())[2][0]["si_rmse (whole images at 224x448, aligned to nyu)"] == "0.1500"
+
+
+def test_seeds_are_averaged():
+    runs = [
+        make_run("table6_hard_easy", [score("whdr", 0.11, "diw"), score("rmse", 1.25, "nyuv2")]),
+        make_run("table6_no_rebalancing", [score("whdr", 0.20, "diw")]),
+        make_run("table6_no_rebalancing", [score("whdr", 0.24, "diw")], seed=1),
     ]
     tables = make_tables(runs)
-    assert list(tables) == ["Table 6: loss rebalancing", "Other runs"]
-    off, hard = tables["Table 6: loss rebalancing"]
-    assert off.title == figures.ROWS["table6_no_rebalancing"].title
-    assert (off.seeds, off.mean, off.deviation) == (
-        2,
-        {"whdr": pytest.approx(0.22)},
-        {"whdr": np.std([0.2, 0.24], ddof=1)},
-    )
-    assert off.paper == {"whdr": 0.1198, "rmse": 1.303, "si_rmse": 0.4213}
-    assert (hard.seeds, hard.mean, hard.deviation) == (1, {"whdr": 0.11, "rmse": 1.25}, {})
-    (mine,) = tables["Other runs"]
-    assert (mine.title, mine.paper) == ("mine", {})
-
-    cells = format_rows([off, hard])
-    assert [row["whdr"] for row in cells] == ["0.2200 +- 0.0283", "0.1100"]
-    assert [row["rmse"] for row in cells] == ["", "1.2500"]
-    assert [row["change"] for row in cells] == ["+0.0 %", "-50.0 %"]
-    assert [row["paper change"] for row in cells] == ["+0.0 %", f"{100 * (0.1156 / 0.1198 - 1):+.1f} %"]
-    assert format_rows([mine]) == [{"": "mine", "seeds": 1, "whdr": "0.3000", "change": "+0.0 %"}]
+    off, hard = tables[TABLE_6]
+    assert (off[""], off["seeds"], off["whdr"]) == (figures.ROWS["table6_no_rebalancing"].title, 2, "0.2200 +- 0.0283")
+    assert (hard["seeds"], hard["whdr"], hard["rmse"], hard["si_rmse"]) == (1, "0.1100", "1.2500", "")
+    assert [row["change"] for row in (off, hard)] == ["+0.0 %", "-50.0 %"]
+    assert [row["paper change"] for row in (off, hard)] == ["+0.0 %", f"{100 * (0.1156 / 0.1198 - 1):+.1f} %"]
+    assert [hard[f"paper {metric}"] for metric in ("rmse", "whdr", "si_rmse")] == ["1.300", "0.1156", "0.4292"]
+    [best] = tables[figures.TABLE_7]
+    assert (best["whdr"], best["parameters"], best["paper whdr"]) == ("0.1100", "2.58M", "0.1156")
 
 
-def test_runs_of_one_experiment_may_differ_in_the_seed_alone(tmp_path):
-    first = make_run(tmp_path, "mine", {"whdr": 0.3})
-    second = make_run(tmp_path, "mine", {"whdr": 0.3}, seed=1, train={"epochs": 9})
+def test_rows_in_another_budget_are_not_those_of_the_paper():
+    """Even on DIW; they are compared with one another, seed by seed, under the titles of the rows."""
+    runs = [
+        make_run(f"{name}_pairs", [score("whdr", whdr, "my rooms")], seed=seed)
+        for name, values in {"table6_no_rebalancing": (0.2, 0.24), "table6_hard_easy": (0.11,)}.items()
+        for seed, whdr in enumerate(values)
+    ]
+    [(title, rows)] = make_tables(runs).items()
+    assert title == f"{TABLE_6}, measured on my rooms test"
+    column = "whdr (whole images at 224x448)"
+    assert [(row[""], row[column]) for row in rows] == [
+        (figures.ROWS["table6_no_rebalancing"].title, "0.2200 +- 0.0283"),
+        (figures.ROWS["table6_hard_easy"].title, "0.1100"),
+    ]
+    assert not any(key.startswith("paper") for row in rows for key in row)
+    diw = make_tables([make_run("table6_hard_easy_pairs", [score("whdr", 0.1, "diw")])])
+    assert list(diw) == [f"{TABLE_6}, measured on Depth in the Wild test"]
+
+
+def test_encoders_and_decoders():
+    groups = {"loss": {"terms": "l1"}, "data": {"crop": "center"}}
+
+    def metric(name, value):
+        made = score(name, value, "nyuv2")
+        return type(made)(**{**vars(made), "protocol": type(made.protocol)("middle", "eigen", "none", 224, 448)})
+
+    runs = [
+        make_run("nyuv2", [metric("rmse", 0.6), metric("delta1", 0.77)], **groups),
+        make_run("nyuv2", [metric("rmse", 0.65)], parameters=4_793_000,
+                 model={"encoder": "ghostnet", "decoder": "nnconv5"}, **groups),
+    ]  # fmt: skip
+    tables = make_tables(runs)
+    one, two = figures.DESIGN_TABLES
+    assert list(tables) == [one, two, TABLE_3]
+    [ghostnet] = tables[one]
+    assert ghostnet == {
+        "": "ghostnet + nnconv5", "seeds": 1, "rmse": "0.6500", "delta1": "", "parameters": "4.79M",
+        "paper rmse": "0.618", "paper delta1": "0.750", "paper parameters": "5.4M",
+    }  # fmt: skip
+    assert [(row[""], row["rmse"], row["delta1"], row["paper delta1"]) for row in tables[two]] == [
+        ("ghostnet + nnconv5", "0.6500", "", "0.750"), ("mobilenet_v2 + fbnet x112", "0.6000", "0.7700", "0.790"),
+    ]  # fmt: skip
+    assert [(row[""], row["rmse"]) for row in tables[TABLE_3]] == [("NYUv2", "0.6000")]
+
+
+def test_pruned_networks_are_rows_of_table_7_by_their_size():
+    pruned = {"model": {"widths": (1, 2)}}
+    runs = [
+        make_run("kd_diw_pruned", [score("whdr", 0.13, "diw")], parameters=1_899_000, **pruned),
+        make_run("kd_diw_pruned", [score("whdr", 0.3, "redweb")], parameters=1_000_100, model={"widths": (3,)}),
+        make_run("kd_diw_pruned", [score("whdr", 0.15, "diw")], parameters=700_000, model={"widths": (4,)}),
+        make_run("kd_pruned", [score("whdr", 0.2, "scenes")], parameters=1_900_000, model={"widths": (5,)}),
+    ]
+    rows = make_tables(runs)[figures.TABLE_7]
+    assert [(row[""], row["whdr"], row["parameters"], row["paper whdr"]) for row in rows] == [
+        ("Yucel et al. 2021, pruned v1", "0.1300", "1.90M", "0.1190"),
+        ("Yucel et al. 2021, pruned v3", "", "1.00M", "0.1208"),
+        ("kd_diw_pruned, 0.7M", "0.1500", "0.70M", ""),
+        ("kd_pruned, 1.9M", "", "1.90M", ""),
+    ]
+
+
+def test_other_weights_have_a_table_of_their_own():
+    run = make_run("mine", [score("whdr", 0.3, "diw", weights="other"), score("whdr", 0.2, "", weights="")])
+    assert list(make_tables([run])) == [
+        "Other runs, measured on Depth in the Wild test, other weights than the best",
+        "Other runs, measured on unknown data test",
+    ]
+
+
+def test_runs_of_one_experiment_may_differ_in_the_seed_alone():
+    first = make_run("mine", [score("whdr", 0.3, "diw")])
+    second = make_run("mine", [score("whdr", 0.3, "diw")], seed=1, train={"epochs": 9})
     with pytest.raises(UserError, match=r"are both mine, but differ in more than the seed \(train\.epochs"):
         make_tables([first, second])
 
@@ -91,10 +132,16 @@ def test_markdown():
     assert [cell.strip() for cell in lines[-1].strip("|").split("|")] == ["mine", "0.3000"]
 
 
-def test_runs_without_whdr_are_not_in_figure_1(tmp_path):
-    runs = [make_run(tmp_path, "pairs", {"whdr": 0.3}), make_run(tmp_path, "maps", {"rmse": 0.6})]
-    published, ours = make_tradeoff(runs).values()
-    assert [point.label for point in ours] == ["pairs0"]
-    assert (ours[0].parameters, ours[0].whdr) == (2.5, 0.3)
-    assert len(published) == len(figures.METHODS)
-    assert list(make_tradeoff(runs[1:])) == ["Table 7 of the paper, on DIW"]
+def test_figure_1_says_what_every_point_was_measured_on():
+    runs = [
+        make_run("kd_diw", [score("whdr", 0.12, "diw"), score("whdr", 0.3, "redweb")], parameters=2_500_000),
+        make_run("pairs", [score("whdr", 0.3, "my rooms")]),
+        make_run("maps", [score("rmse", 0.6, "nyuv2")]),
+    ]
+    published, *ours = make_tradeoff(runs).items()
+    assert (published[0], len(published[1])) == ("Table 7 of the paper, on DIW test", len(figures.METHODS))
+    assert [(title, [(point.label, point.parameters, point.whdr) for point in points]) for title, points in ours] == [
+        ("these runs, on Depth in the Wild test", [("kd_diw0", 2.5, 0.12)]),
+        ("these runs, on ReDWeb test, not as in the paper", [("kd_diw0", 2.5, 0.3)]),
+        ("these runs, on my rooms test, not as in the paper", [("pairs0", 2.580225, 0.3)]),
+    ]

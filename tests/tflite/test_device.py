@@ -3,6 +3,8 @@ import pytest
 from mdepth_jax.errors import UserError
 from mdepth_jax.tflite import phone, timing
 from mdepth_jax.tflite.device import Device
+from mdepth_jax.tflite.flatbuffer import add_metadata
+from mdepth_jax.tflite.interpreter import open_interpreter
 
 
 def test_this_machine(tmp_path, content, monkeypatch):
@@ -17,20 +19,28 @@ def test_this_machine(tmp_path, content, monkeypatch):
     setting, (row,) = device.benchmark_files([path])
     assert setting == timing.describe_setting(4)
     assert (row["threads"], row["p50_ms"], row["partitions"]) == (2, 3, 1)
+    assert (row["setting"], row["weights"]) == (setting, "")
+    path.write_bytes(add_metadata(content, {"weights_sha256": "12ab"}))
+    assert device.benchmark_files([path])[1][0]["weights"] == "12ab"
 
 
 def test_a_phone(adb, tmp_path, content, monkeypatch):
     calls = []
     monkeypatch.setattr(phone, "time_files", lambda *arguments: calls.append(arguments) or [5.0])
     monkeypatch.setattr(
-        phone, "benchmark_on_phone", lambda *arguments: calls.append(arguments) or [phone.DelegateResult("m", "CPU")]
+        phone,
+        "benchmark_on_phone",
+        lambda *arguments: calls.append(arguments) or [phone.DelegateResult("m.tflite", "CPU")],
     )
     adb("echo Phone 1")
     path = tmp_path / "m.tflite"
     path.write_bytes(content)
     device = Device(device="adb", threads=2, rounds=4, tool=tmp_path)
     assert device.time_files([path]) == [5]
-    assert device.benchmark_files([path]) == ("Phone 1, 2 threads", [phone.DelegateResult("m", "CPU").to_row()])
+    setting, [row] = device.benchmark_files([path])
+    assert setting == row["setting"] == "Phone 1, 2 threads"
+    assert phone.DelegateResult("m.tflite", "CPU").to_row().items() <= row.items()
+    assert row["input"] == timing.describe_input(open_interpreter(path))
     assert calls == [([path], 2, 4 * timing.BURST, tmp_path)] * 2
 
 

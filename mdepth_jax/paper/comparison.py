@@ -64,6 +64,7 @@ def _compare_designs(groups: Iterable[Sequence[Run]]) -> Tables:
             _start_row(" + ".join(name), by_design[name])
             | {metric: _format_cell(by_design[name], metric) for metric in ("rmse", "delta1")}
             | {
+                "n": _count(by_design[name]),
                 "parameters": _millions(by_design[name]),
                 "paper rmse": f"{figures.DESIGNS[name].rmse:.3f}",
                 "paper delta1": f"{figures.DESIGNS[name].delta1:.3f}",
@@ -86,6 +87,7 @@ def _compare_rows(groups: Iterable[Sequence[Run]]) -> Tables:
         for row, runs in present:
             cells = _start_row(row.title, runs)
             cells |= {metric: _format_cell(runs, metric) for metric in ("rmse", "whdr", "si_rmse")}
+            cells["n"] = _count(runs)
             cells["change"] = _format_change(_mean(runs, "whdr"), _mean(present[0][1], "whdr"))
             cells |= {"paper rmse": f"{row.rmse:.3f}", "paper whdr": f"{row.whdr:.4f}"}
             cells |= {"paper si_rmse": f"{row.si_rmse:.4f}"}
@@ -102,7 +104,7 @@ def _compare_methods(groups: Iterable[Sequence[Run]]) -> Tables:
         if method is None and not runs[0].is_pruned:
             continue
         cells = _start_row(method.name if method else runs[0].experiment, runs)
-        cells |= {"whdr": _format_cell(runs, "whdr"), "parameters": _millions(runs)}
+        cells |= {"whdr": _format_cell(runs, "whdr"), "n": _count(runs), "parameters": _millions(runs)}
         cells["paper whdr"] = f"{method.whdr:.4f}" if method else ""
         cells["paper parameters"] = f"{method.parameters:.1f}M" if method else ""
         rows.append(cells)
@@ -164,7 +166,7 @@ def _format_others(entries: Sequence[tuple[Sequence[Run], list[Score]]]) -> list
         cells = _start_row(row.title if row else runs[0].experiment, runs)
         cells |= {column: _format_values([s.value for s in scores if _column(s) == column]) for column in columns}
         cells["change"] = _format_change(_average(scores, whdr), reference)
-        cells["n"] = _join(f"{score.count} {'pairs' if score.metric == 'whdr' else 'maps'}" for score in scores)
+        cells["n"] = _join(map(_format_count, scores))
         cells["step"] = _join(str(score.step) for score in scores if score.step is not None)
         cells["weights"] = _join(score.weights[:8] for score in scores if score.weights)
         table.append(cells)
@@ -186,6 +188,15 @@ def _average(scores: Iterable[Score], column: str) -> float | None:
 
 def _start_row(title: str, runs: Sequence[Run]) -> Cells:
     return {"": title, "seeds": len(runs)}
+
+
+def _count(runs: Iterable[Run]) -> str:
+    """Formats the numbers of pairs and maps behind the cells of a row."""
+    return _join(_format_count(score) for run in runs for score in run.cells.values())
+
+
+def _format_count(score: Score) -> str:
+    return f"{score.count} {'pairs' if score.metric == 'whdr' else 'maps'}"
 
 
 def _values(runs: Iterable[Run], metric: str) -> list[float]:

@@ -196,3 +196,22 @@ def test_two_devices_give_the_result_of_one():
     sharded = jax.device_put(maps, NamedSharding(mesh, PartitionSpec("data")))
     for one, two in zip(mannequin(*maps), mannequin(*sharded), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("shifted", ["target", "prediction"])
+def test_a_factor_on_the_depth_of_an_image_changes_nothing(shifted):
+    """The paper's "depth normalization" (Sec. 4.1), which divides depth by a number of its image, is void.
+
+    It adds a constant to log depth. Data and gradient term see differences of R alone, and the smoothness term
+    differences of the prediction.
+    """
+    prediction, target, valid, image = random_maps(height=40, width=36)
+    constants = np.log(np.float32([0.02, 30])).reshape(2, 1, 1, 1)
+    expected, gradients = mannequin(prediction, target, image, valid)
+    moved = {"prediction": prediction, "target": target}
+    moved[shifted] = moved[shifted] + constants
+    loss, others = mannequin(moved["prediction"], moved["target"], image, valid)
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+    np.testing.assert_allclose(others, gradients, atol=1e-5 * np.abs(gradients).max() + 1e-6)
+    scaled, _ = mannequin(prediction, 2 * target, image, valid)  # another power of depth is another target
+    assert abs(scaled - expected) > 0.1

@@ -44,6 +44,7 @@ def test_seeds_are_averaged():
     assert (hard["seeds"], hard["whdr"], hard["rmse"], hard["si_rmse"]) == (1, "0.1100", "1.2500", "")
     assert [row["change"] for row in (off, hard)] == ["+0.0 %", "-50.0 %"]
     assert [row["paper change"] for row in (off, hard)] == ["+0.0 %", f"{100 * (0.1156 / 0.1198 - 1):+.1f} %"]
+    assert (off["n"], hard["n"]) == ("100 pairs", "100 pairs, 100 maps")
     assert [hard[f"paper {metric}"] for metric in ("rmse", "whdr", "si_rmse")] == ["1.300", "0.1156", "0.4292"]
     [best] = tables[figures.TABLE_7]
     assert (best["whdr"], best["parameters"], best["paper whdr"]) == ("0.1100", "2.58M", "0.1156")
@@ -85,7 +86,7 @@ def test_encoders_and_decoders():
     assert list(tables) == [one, two, TABLE_3]
     [ghostnet] = tables[one]
     assert ghostnet == {
-        "": "ghostnet + nnconv5", "seeds": 1, "rmse": "0.6500", "delta1": "", "parameters": "4.79M",
+        "": "ghostnet + nnconv5", "seeds": 1, "rmse": "0.6500", "delta1": "", "n": "100 maps", "parameters": "4.79M",
         "paper rmse": "0.618", "paper delta1": "0.750", "paper parameters": "5.4M",
     }  # fmt: skip
     assert [(row[""], row["rmse"], row["delta1"], row["paper delta1"]) for row in tables[two]] == [

@@ -1,7 +1,7 @@
 """Measures speed. Every figure stands next to a reference that is measured in the same process, in turn.
 
 python -m mdepth_jax.benchmark step [--batch_size 4 --height 224 --width 448]   the training step against nnx.Conv
-python -m mdepth_jax.benchmark balancers                                        what balancing the losses costs
+python -m mdepth_jax.benchmark balancers                                        the cost of balancing the losses
 python -m mdepth_jax.benchmark encoders                                         every encoder, and compiling it
 python -m mdepth_jax.benchmark data                                             the data pipeline
 python -m mdepth_jax.benchmark tflite A.tflite B.tflite ... [--threads 1]       exported networks, against the first
@@ -123,7 +123,7 @@ def parse(argv: Sequence[str] | None) -> BatchFlags | FileFlags | LayerFlags:
     """Parses the command line."""
     parser = cli.make_parser("mdepth_jax.benchmark", __doc__)
     shared, batch, device = (argparse.ArgumentParser(add_help=False) for _ in range(3))
-    shared.add_argument("--rounds", type=int, default=5, help="measurements of each row (default: 5)")
+    shared.add_argument("--rounds", type=int, default=5, help="repetitions of each row (default: 5)")
     shared.add_argument("--json", type=Path, help="file to write the table to")
     batch.add_argument("--batch_size", type=int, default=4)
     batch.add_argument("--height", type=int, default=224)

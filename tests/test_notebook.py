@@ -27,13 +27,13 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mdepth_jax import notebook
 notebook.run("{}")
-print("went on")
+print("continued")
 """
 
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Makes a module that can be run: `module(code)` gives its name."""
+    """Writes a module that can be run: `module(code)` returns its name."""
 
     def write(code: str) -> str:
         (tmp_path / "job.py").write_text(code)
@@ -43,7 +43,7 @@ def module(tmp_path, monkeypatch):
     return write
 
 
-def test_prints_the_command_and_what_it_prints(module, capsys):
+def test_prints_the_command_and_its_output(module, capsys):
     notebook.run(module("import sys; print(sys.argv[1:]); print('note', file=sys.stderr)"), "--output", "a b", 3)
     assert capsys.readouterr().out == "+ python -m job --output 'a b' 3\n['--output', 'a b', '3']\nnote\n"
 

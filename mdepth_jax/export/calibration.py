@@ -24,7 +24,7 @@ class ImageSet:
 
     Attributes:
         images: RGB images, 0 to 255.
-        origin: Where they come from, in words.
+        origin: Origin of the images, in words.
     """
 
     images: Images

@@ -31,7 +31,7 @@ class ModelCard:
         network: Size and cost of the network, in words.
         verification: Agreement of the file with its network.
         timing: Name, times and operators of the file.
-        setting: Where and how often the file was timed, in words.
+        setting: Processor and number of runs of the timing, in words.
     """
 
     metadata: Metadata
@@ -85,7 +85,7 @@ def _training(config: ConfigDict, header: Header) -> Rows:
     yield "data", f"{data.count} rendered scenes" if data.source == "scenes" else f"{data.root}, split {data.train}"
     if data.unlabelled:
         yield "images without labels", data.unlabelled
-    yield "losses", "ranking, and what the teacher allows" if terms == "auto" else terms.replace("+", " + ")
+    yield "losses", "ranking, and those that the teacher allows" if terms == "auto" else terms.replace("+", " + ")
     order, strength = config.rebalance.order, config.rebalance.strength
     yield "their weights", "not rebalanced" if order == "off" else f"rebalanced {order}, strength {strength:g}"
     yield "teacher", " and ".join([*depths, teacher.run] if teacher.run else depths) or "none"
@@ -175,7 +175,7 @@ def _limits(card: ModelCard) -> str:
     limits = [
         meaning,
         f"Trained on {scenes}: other scenes, cameras and light, mirrors and glass have not been measured.",
-        f"It sees {size} pixels (HxW): what is thinner than one of them is lost."
+        f"It sees {size} pixels (HxW): objects thinner than one of them are lost."
         + ("" if size == trained else f" It was trained at {trained}, where its accuracy was measured."),
         "Every image is judged by itself; depth of neighboring frames of a video may differ in range.",
         "Not fit to decide over anybody's safety.",

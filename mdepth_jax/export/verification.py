@@ -1,4 +1,4 @@
-"""Verification that a `.tflite` file computes what its network does: layer by layer, on images and on pairs."""
+"""Verification of a `.tflite` file against its network: layer by layer, on images and on pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ class Verification:
 
     Attributes:
         images: Number of images on which file and network were compared.
-        origin: Where the images come from, in words.
+        origin: Origin of the images, in words.
         agreement: Agreement of file and network on them.
         max_activation: Largest absolute output of any layer on the images, or on some of them.
         pairs: Number of pairs on which WHDR was computed; 0 for none.

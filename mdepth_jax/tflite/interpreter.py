@@ -56,7 +56,7 @@ def ignore_deprecation() -> Iterator[None]:
 
 
 def count_partitions(interpreter: tf.lite.Interpreter) -> int:
-    """Counts the partitions of the graph that delegates run; 1 is best, TFLite's own kernels run what lies between."""
+    """Counts the partitions of the graph that delegates run; 1 is best, as TFLite's own kernels run the rest."""
     return sum(operator["op_name"] == "DELEGATE" for operator in interpreter._get_ops_details())
 
 

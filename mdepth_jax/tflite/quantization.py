@@ -1,4 +1,4 @@
-"""Kinds of post-training quantization, and what each layer of a quantized network loses."""
+"""Kinds of post-training quantization, and the noise that it adds in each layer."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -35,7 +35,7 @@ def benchmark_convolutions(batch_size: int, height: int, width: int, rounds: int
         batch_size: Number of images in a batch.
         height: Height of an image.
         width: Width of an image.
-        rounds: Number of measurements of each step.
+        rounds: Number of repetitions of each step.
 
     Returns:
         The rows of `compare_steps`.
@@ -90,10 +90,10 @@ def compare_steps(steps: Mapping[str, Callable[[], object]], rounds: int) -> lis
 
     Args:
         steps: Functions by name; the first call of each compiles it.
-        rounds: Number of measurements of each, the mean of two calls.
+        rounds: Number of repetitions of each, the mean of two calls.
 
     Returns:
-        A row for each function: `step` is its name, `seconds` the median of its measurements, `min` the fastest one,
+        A row for each function: `step` is its name, `seconds` the median of its repetitions, `min` the fastest one,
         `compile` the seconds of the first call, `ratio` the median relative to that of the first function.
     """
     compile_seconds = {name: timeit.timeit(step, number=1) for name, step in steps.items()}

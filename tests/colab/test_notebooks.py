@@ -27,7 +27,7 @@ TINY = {
 
 @pytest.fixture
 def execute(tmp_path, monkeypatch):
-    """Executes a notebook with other parameters: `execute(name, RUN=...)` gives what each cell displayed, by its id."""
+    """Executes a notebook with other parameters: `execute(name, RUN=...)` returns the cells' outputs by id."""
     importlib.metadata.version("mdepth_jax")  # where it is not installed, the notebooks would install it
     for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(variable, str(tmp_path / variable))

@@ -30,10 +30,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def save(network, tmp_path_factory):
-    """Saves the weights of a run on a folder of data."""
+    """Saves the weights of a run on a folder of data, with images half as high as those of the files."""
 
     def save(folder):
-        config = overlay(model=OPTIONS, data={"root": str(folder), "height": SIZE[0], "width": SIZE[1]})
+        config = overlay(model=OPTIONS, data={"root": str(folder), "height": 32, "width": SIZE[1]})
         path = tmp_path_factory.mktemp("run") / "model.safetensors"
         header = Header(TrainingRun(config=config.to_dict()), scores=make_scores({"whdr": 0.25}))
         save_weights(path, network, config.model, header)
@@ -50,7 +50,7 @@ def saved(save, folder):
 @pytest.fixture(scope="module")
 def result(saved, folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("file") / "m.tflite"
-    return export_run(saved, output, ExportOptions(pairs=folder / "pairs_test.csv"))
+    return export_run(saved, output, ExportOptions(height=SIZE[0], pairs=folder / "pairs_test.csv"))
 
 
 @pytest.fixture
@@ -61,9 +61,13 @@ def converted(content, int8, monkeypatch):
     monkeypatch.setattr(verification, "convert", lambda model, height, width, operators_for: content)
 
 
-def test_the_file_has_the_size_of_the_run_and_its_metadata(result):
+def test_the_file_has_the_given_height_and_the_width_of_the_run(result):
     file = DepthInterpreter(result.paths.model)
     assert (file.height, file.width) == SIZE
+
+
+def test_metadata_and_files(result):
+    file = DepthInterpreter(result.paths.model)
     assert file.metadata["name"] == "mobilenet_v1 + nnconv5"
     assert file.metadata["scores"] == {"whdr": 0.25}
     folder = result.paths.model.parent
@@ -109,25 +113,19 @@ def test_evaluation_of_a_file_is_that_of_its_network(saved, result, folder, tmp_
         evaluate.main(["--model", str(result.paths.model)])
 
 
-def test_another_size_without_the_data_of_the_run(save, tmp_path):
-    output = tmp_path / "new" / "m.tflite"
-    result = export_run(save(tmp_path / "gone"), output, ExportOptions(height=32, width=64))
-    file = DepthInterpreter(output)
-    assert (file.height, file.width) == (32, 64)
-    assert result.verification.origin == RENDERED
-
-
 @pytest.mark.usefixtures("converted")
-def test_int8_needs_the_data_of_the_run(save, tmp_path):
+def test_the_data_of_the_run_are_gone(save, tmp_path):
+    model, output = save(tmp_path / "gone"), tmp_path / "new" / "m.tflite"
     with pytest.raises(UserError, match=r"cannot be opened \(.*gone: no such file.*\); give `calibration=FOLDER`"):
-        export_run(save(tmp_path / "gone"), tmp_path / "m.tflite", ExportOptions(quantize="int8"))
-    assert not list(tmp_path.iterdir())
+        export_run(model, output, ExportOptions(height=SIZE[0], quantize="int8"))
+    assert not list(output.parent.iterdir())
+    assert export_run(model, output, ExportOptions(height=SIZE[0])).verification.origin == RENDERED
 
 
 @pytest.mark.usefixtures("converted")
 def test_reports_of_the_layers_of_int8(saved, tmp_path):
     layers = tmp_path / "layers.csv"
-    result = export_run(saved, tmp_path / "m.tflite", ExportOptions(quantize="int8", layers=layers))
+    result = export_run(saved, tmp_path / "m.tflite", ExportOptions(height=SIZE[0], quantize="int8", layers=layers))
     lines = layers.read_text().splitlines()
     assert lines[0] == "layer,low,high,noise,added"
     assert [line.split(",")[0] for line in lines[1:]] == [layer.layer for layer in result.layers]
@@ -139,7 +137,7 @@ def test_an_inaccurate_file_is_not_written(saved, tmp_path, monkeypatch):
     monkeypatch.setitem(verification.MAX_ERROR, "none", 0.0)
     (tmp_path / "m.tflite").write_text("earlier")
     with pytest.raises(UserError, match="differs from the network"):
-        export_run(saved, tmp_path / "m.tflite")
+        export_run(saved, tmp_path / "m.tflite", ExportOptions(height=SIZE[0]))
     assert [path.name for path in tmp_path.iterdir()] == ["m.tflite"]
     assert (tmp_path / "m.tflite").read_text() == "earlier"
 
@@ -147,8 +145,9 @@ def test_an_inaccurate_file_is_not_written(saved, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("converted")
 def test_activations_that_overflow_in_float16(saved, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "compare_layers", lambda *arguments: [run.LayerReport("large", 0.0, 7e4, 0.0, 0.0)])
+    options = ExportOptions(height=SIZE[0], quantize="float16", layers=tmp_path / "layers.csv")
     with pytest.raises(UserError, match="layer large reaches 7e"):
-        export_run(saved, tmp_path / "m.tflite", ExportOptions(quantize="float16", layers=tmp_path / "layers.csv"))
+        export_run(saved, tmp_path / "m.tflite", options)
     assert [path.name for path in tmp_path.iterdir()] == ["layers.csv"]
 
 

@@ -68,7 +68,6 @@ def test_the_papers_decoder_convolves_features_and_skips_separately():
     [
         {"encoder": "mobilenet_v1", "last_layer": "block"},
         {"fusion": "add", "kernel": 3, "preprocessing": "torchvision"},
-        {"encoder": "mobilenet_v1", "decoder": "redweb"},
     ],
 )
 def test_a_folded_network_is_the_same_function(options):

@@ -82,11 +82,18 @@ def test_the_bytes_of_an_image_are_the_input(content, images):
     assert (details["dtype"], details["quantization"]) == (np.uint8, (1.0, 0))
 
 
-def test_inputs_of_a_sum_have_their_own_scales(images):
+@pytest.fixture(scope="module")
+def shifted():
+    """A file whose first activations are far from zero, as in trained networks."""
+    network = make_network()
+    network.encoder.stem.norm.bias[...] += 3
+    return convert(network, *SIZE)
+
+
+def test_inputs_of_a_sum_have_their_own_scales(shifted, images):
     """TensorFlow's calibrator would assign the scale of the sum, which overwrites an input in place."""
-    content = convert(make_network(), *SIZE)
-    statistics, operators = int8.calibrate(content, images), Recorder(content).operators
-    interpreter = create_interpreter(model_content=int8.quantize(content, images, integer_io=False))
+    statistics, operators = int8.calibrate(shifted, images), Recorder(shifted).operators
+    interpreter = create_interpreter(model_content=int8.quantize(shifted, images, integer_io=False))
     scales = {detail["name"]: detail["quantization"][0] for detail in interpreter.get_tensor_details()}
     summands = {name for result, names in operators.items() if result.endswith("add") for name in names}
     projections = [name for name in summands if "project/" in name]
@@ -95,14 +102,11 @@ def test_inputs_of_a_sum_have_their_own_scales(images):
         assert scales[name] == pytest.approx((statistics[name].high - statistics[name].low) / 255, rel=1e-3)
 
 
-def test_rounding_does_not_shift_the_mean_of_a_channel(images, monkeypatch):
-    """In the first depthwise convolution, with activations far from zero before it, as in trained networks."""
-    network = make_network()
-    network.encoder.stem.norm.bias[...] += 3
-    content = convert(network, *SIZE)
+def test_rounding_does_not_shift_the_mean_of_a_channel(shifted, images, monkeypatch):
+    """In the first depthwise convolution."""
 
     def mean_shift():
-        files = [Recorder(kind) for kind in (content, int8.quantize(content, images, integer_io=False))]
+        files = [Recorder(kind) for kind in (shifted, int8.quantize(shifted, images, integer_io=False))]
         (name,) = (name for name in files[0].operators if "encoder/blocks/0/depthwise" in name)
         total = 0.0
         for image in images:

@@ -6,9 +6,10 @@ import pytest
 from mdepth_jax.errors import UserError
 from mdepth_jax.export.verification import check_agreement, compare, predict
 from mdepth_jax.tflite.conversion import convert
-from mdepth_jax.tflite.flatbuffer import count_operators
+from mdepth_jax.tflite.flatbuffer import count_operators, quantize_to_float16
+from mdepth_jax.tflite.int8 import quantize as quantize_to_int8
 from mdepth_jax.tflite.interpreter import DepthInterpreter, count_partitions, create_interpreter
-from mdepth_jax.tflite.quantization import LayerReport, check_float16_range, report_layers
+from mdepth_jax.tflite.quantization import FLOAT16_MIN_ELEMENTS, LayerReport, check_float16_range, report_layers
 from tests.tflite.networks import SIZE, make_network
 
 
@@ -26,7 +27,13 @@ def reference(network, images):
 @pytest.fixture(scope="module")
 def swish(images):
     model = make_network(encoder="efficientnet_b0")
-    return model, predict(model, images)
+    content = convert(model, *SIZE)
+    files = {
+        "none": content,
+        "float16": quantize_to_float16(content, FLOAT16_MIN_ELEMENTS),
+        "int8": quantize_to_int8(content, images, integer_io=False),
+    }
+    return files, predict(model, images)
 
 
 @pytest.mark.parametrize("quantize", ["dynamic", "int8"])
@@ -37,10 +44,15 @@ def test_int8_weights_keep_the_order_of_depths(quantize, network, content, int8,
     assert quantize == "dynamic" or count_partitions(create_interpreter(model_content=converted)) == 1
 
 
-@pytest.mark.parametrize("quantize", ["float16", "int8"])
+def test_conversion_quantizes(network, content, int8, images):
+    assert convert(network, *SIZE, "float16") == quantize_to_float16(content, FLOAT16_MIN_ELEMENTS)
+    assert int8 == quantize_to_int8(content, images, integer_io=False)
+
+
+@pytest.mark.parametrize("quantize", ["none", "float16", "int8"])
 def test_swish_and_squeeze_excite(quantize, swish, images, tmp_path):
-    model, expected = swish
-    content = convert(model, *SIZE, quantize, images)
+    files, expected = swish
+    content = files[quantize]
     assert count_operators(content)["QUANTIZE"] == (1 if quantize == "int8" else 0)
     assert count_partitions(create_interpreter(model_content=content)) == 1
     check_agreement(quantize, compare(expected, depth_of(content, images, tmp_path)))
@@ -55,9 +67,10 @@ def test_the_fbnet_decoder_in_int8(images, tmp_path):
 
 def test_hard_swish_in_int8_is_one_partition(images):
     model = make_network(encoder="mobilenet_v3_large")
-    content = convert(model, *SIZE, "int8", images[:1])
+    plain = convert(model, *SIZE, operators_for="int8")
+    content = quantize_to_int8(plain, images[:1], integer_io=False)
     assert count_partitions(create_interpreter(model_content=content)) == 1
-    reference = count_operators(convert(model, *SIZE, operators_for="int8"))
+    reference = count_operators(plain)
     assert "HARD_SWISH" not in reference
     assert reference["MUL"] == 2 * 8 + 2 * 21  # of 8 squeeze-excites and of 21 hard swishes
     assert count_operators(content) == reference + Counter(QUANTIZE=1, DEQUANTIZE=1)

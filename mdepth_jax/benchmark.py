@@ -7,8 +7,7 @@ python -m mdepth_jax.benchmark data                                             
 python -m mdepth_jax.benchmark tflite A.tflite B.tflite ... [--threads 1]       exported networks, against the first
 python -m mdepth_jax.benchmark tflite A.tflite ... --device adb                 the same on a connected phone
 python -m mdepth_jax.benchmark layers --model RUN --output FILE.csv             the layers of a network and of all
-    networks that pruning it can lead to, for prune --target_latency_ms, against the whole network; also with --threads
-    and --device adb. The same command continues after an interrupt.
+    that it can be pruned to, for prune --target_latency_ms; also with --device adb. An interrupted command continues.
 """
 
 import argparse

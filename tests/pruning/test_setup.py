@@ -58,7 +58,7 @@ def test_a_pruned_run_is_fine_tuned_from_its_weights_and_widths(run, pruned, tmp
     config = load_file(CONFIGS / "finetune.py", str(workdir))
     assert config.optim.learning_rate == pytest.approx(0.1 * load_config(run).optim.learning_rate)
     config.loss.terms = "ranking+dense"
-    trainer, _ = train.prepare(config, tmp_path / "finetuned")
+    trainer = train.prepare(config, tmp_path / "finetuned")
     started = named_tensors(nnx.merge(trainer.graph, trainer.state.params, trainer.state.batch_stats))
     for name, variable in named_tensors(load_weights(workdir).model).items():
         np.testing.assert_array_equal(started[name], variable)

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -70,6 +71,9 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
         sys.exit(main(sys.argv[1:]))
     except UserError as error:
         message = spell_flags(error)
+    except BrokenPipeError:  # the reader of the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.errno not in _WAYS_OUT:
             raise

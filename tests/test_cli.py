@@ -1,5 +1,6 @@
 import dataclasses
 import errno
+import subprocess
 import sys
 
 import pytest
@@ -68,6 +69,16 @@ def test_mistakes_are_one_line(error, line, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         cli.run(main)
     assert capsys.readouterr().err == line
+
+
+def test_a_reader_that_stops_early():
+    """As in `python -m mdepth_jax.models | head -1`: no traceback."""
+    code = "from mdepth_jax import cli; cli.run(lambda argv: print(*range(100_000), sep='\\n', flush=True))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 def test_status_and_other_errors(monkeypatch):

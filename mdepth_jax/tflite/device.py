@@ -30,7 +30,7 @@ class Device:
         """Describes the device.
 
         Raises:
-            UserError: As `phone.find_phone`.
+            UserError: If no phone is connected.
         """
         name = phone.find_phone() if self.device == "adb" else timing.describe_processor()
         return f"{name}, {self.threads} threads"
@@ -39,7 +39,7 @@ class Device:
         """Times the fastest inference of each file on the CPU, in milliseconds.
 
         Raises:
-            UserError: As `phone.time_files` or `timing.time_files`.
+            UserError: If a file cannot be run, or no phone is connected.
         """
         if self.device == "adb":
             return phone.time_files(paths, self.threads, self.rounds * timing.BURST, self.tool)
@@ -53,7 +53,7 @@ class Device:
             of weights that it was exported from; empty if unknown.
 
         Raises:
-            UserError: As `phone.benchmark_on_phone` or `timing.benchmark_files`.
+            UserError: If a file cannot be run, or no phone is connected.
         """
         if self.device == "here":
             setting = timing.describe_setting(self.rounds)

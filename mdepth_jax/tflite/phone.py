@@ -128,7 +128,7 @@ def benchmark_on_phone(
         A result for each delegate and each file; a run that fails does not end the others.
 
     Raises:
-        UserError: As `find_phone`, or if the tool is missing.
+        UserError: If no phone is connected or the tool is missing.
     """
     _install(tool)
     copies = {f"{_FOLDER}/mdepth_jax_{number}.tflite": path for number, path in enumerate(paths)}
@@ -155,7 +155,7 @@ def time_files(paths: Sequence[pathlib.Path], threads: int, runs: int, tool: pat
     """Times the fastest inference of files on the phone's CPU, in milliseconds; arguments of `benchmark_on_phone`.
 
     Raises:
-        UserError: As `benchmark_on_phone`, or if a file fails.
+        UserError: If no phone is connected, the tool is missing or a file fails.
     """
     times = []
     for result in benchmark_on_phone(paths, threads, runs, tool, ["CPU"]):

@@ -23,7 +23,6 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.files import hash_file, write_json
 from mdepth_jax.inference.network import open_network
 from mdepth_jax.inference.scoring import evaluate_network, to_json
-from mdepth_jax.models.score import make_scores
 from mdepth_jax.training import provenance
 from mdepth_jax.training.summary import describe_evaluation, describe_origin
 from mdepth_jax.training.terms import wanted_maps
@@ -81,15 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if not result.scores:
         raise UserError(f"{flags.pairs or flags.model}: there are neither pairs nor depth maps to compare with")
-    ordinal, dense = provenance.make_protocols(config, align)
-    scores = make_scores(
-        result.scores,
-        pairs=result.total,
-        depth_maps=result.maps,
+    scores = provenance.score_evaluation(
+        result,
+        config,
         data=source.info,
         split=source.split,
-        ordinal=ordinal,
-        dense=dense,
+        align=align,
         step=network.header.step,
         weights=hash_file(network.path),
     )

@@ -10,8 +10,7 @@ from ml_collections import ConfigDict
 
 import mdepth_jax
 from mdepth_jax import licenses
-from mdepth_jax.licenses import License
-from mdepth_jax.models import Header, Weights
+from mdepth_jax.models import Weights
 from mdepth_jax.tflite.quantization import Quantization
 from mdepth_jax.training import provenance
 
@@ -51,11 +50,6 @@ class Metadata:
         return dataclasses.asdict(self)
 
 
-def list_licenses(header: Header) -> list[License]:
-    """Lists the terms of the code and of everything that a network was trained with."""
-    return [licenses.CODE, *provenance.find_licenses(header.lineage)]
-
-
 def _name_data(data: ConfigDict) -> str:
     return "rendered scenes" if data.source == "scenes" else licenses.name_unknown(data.root)
 
@@ -76,7 +70,7 @@ def describe_file(weights: Weights, config: ConfigDict, quantization: Quantizati
         output=header.output or "relative depth: larger = farther; no unit, no fixed range, not meters",
         input=f"RGB, 0 to 255, scaled inside; the {part} picture resized to {data.height}x{data.width} (HxW)",
         training_data=", ".join(info.name for info in header.run.data) or _name_data(data),
-        license="; ".join(f"{part.name}: {part.terms}" for part in list_licenses(header)),
+        license="; ".join(f"{part.name}: {part.terms}" for part in provenance.list_licenses(header)),
         version=mdepth_jax.__version__,
         weights_sha256=hashlib.sha256(weights.path.read_bytes()).hexdigest(),
         quantization=quantization,

@@ -7,13 +7,13 @@ import tabulate
 from ml_collections import ConfigDict
 
 from mdepth_jax import licenses
-from mdepth_jax.export.metadata import Metadata, list_licenses
+from mdepth_jax.export.metadata import Metadata
 from mdepth_jax.export.verification import Verification, describe_limits
 from mdepth_jax.metrics import whdr_interval
 from mdepth_jax.models import Header
 from mdepth_jax.tflite.quantization import FLOAT16_MAX
 from mdepth_jax.tflite.timing import FileTiming
-from mdepth_jax.training.provenance import has_unit
+from mdepth_jax.training.provenance import has_unit, list_licenses
 
 UNKNOWN = "unknown"
 PAPER = "*Real-time Monocular Depth Estimation with Sparse Supervision on Mobile* (Yucel et al., CVPRW 2021)"

@@ -134,7 +134,7 @@ class Network:
     def _find_licenses(self) -> tuple[License, ...]:
         if self.terms is not None:
             return (License(self.path.name, self.terms),)
-        return (licenses.CODE, *provenance.find_licenses(self.header.lineage))
+        return tuple(provenance.list_licenses(self.header))
 
 
 def open_network(

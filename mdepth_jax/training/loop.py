@@ -245,7 +245,9 @@ class Trainer:
             run=TrainingRun(environment.command(), self.config.to_dict(), self.data.train_sets),
             earlier=self.earlier,
             output=describe_output(self.config),
-            scores=score_evaluation(result, self.config, self.data, self.step),
+            scores=score_evaluation(
+                result, self.config, data=self.data.eval_set, split=self.data.eval_split, step=self.step
+            ),
             step=self.step,
             terms=tuple(term.name for term in self.objective.terms),
         )

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from ml_collections import ConfigDict
 
 from mdepth_jax import licenses
-from mdepth_jax.data.types import Data
+from mdepth_jax.data.types import DataSetInfo
 from mdepth_jax.licenses import License, RunInputs
-from mdepth_jax.models import TrainingRun
+from mdepth_jax.models import Header, TrainingRun
 from mdepth_jax.models.score import Protocol, Score, make_scores
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.run_directory import complete_config
@@ -59,26 +59,37 @@ def make_protocols(config: ConfigDict, align: str | None = None) -> tuple[Protoc
 
 
 def score_evaluation(
-    evaluation: Evaluation, config: ConfigDict, data: Data, step: int | None = None
+    evaluation: Evaluation,
+    config: ConfigDict,
+    *,
+    data: DataSetInfo,
+    split: str,
+    align: str | None = None,
+    step: int | None = None,
+    weights: str = "",
 ) -> dict[str, Score]:
-    """Returns the scores of an evaluation on a run's own held-out set, by metric.
+    """Returns the scores of an evaluation, by metric, with their origin.
 
     Args:
         evaluation: Result of the evaluation.
         config: Configuration of the run.
-        data: Data of the run.
+        data: Data set that was evaluated on.
+        split: Name of its split.
+        align: Alignment to depth maps; None for that of `default_alignment`.
         step: Training step of the weights.
+        weights: SHA-256 of the file of weights; empty if unknown.
     """
-    ordinal, dense = make_protocols(config)
+    ordinal, dense = make_protocols(config, align)
     return make_scores(
         evaluation.scores,
         pairs=evaluation.total,
         depth_maps=evaluation.maps,
-        data=data.eval_set,
-        split=data.eval_split,
+        data=data,
+        split=split,
         ordinal=ordinal,
         dense=dense,
         step=step,
+        weights=weights,
     )
 
 
@@ -112,3 +123,12 @@ def find_licenses(runs: Iterable[TrainingRun]) -> list[License]:
         for run in runs
         if run.config
     )
+
+
+def list_licenses(header: Header) -> list[License]:
+    """Lists the terms of the code and of everything that a network was trained with.
+
+    Raises:
+        UserError: If a configuration has keys that this version does not know.
+    """
+    return [licenses.CODE, *find_licenses(header.lineage)]

@@ -97,7 +97,8 @@ def write_report(
     parts = provenance.find_licenses([*earlier, TrainingRun("", config.to_dict(), data.train_sets)])
     measured = describe_evaluation(result.evaluation)
     if result.evaluation:
-        measured += describe_origin(provenance.score_evaluation(result.evaluation, config, data))
+        last = provenance.score_evaluation(result.evaluation, config, data=data.eval_set, split=data.eval_split)
+        measured += describe_origin(last)
     sections = [
         f"# {config.name}",
         network,

@@ -99,6 +99,7 @@ def open_data(config: ConfigDict, wanted: WantedMaps) -> tuple[Data, Supervision
         depth=wanted.depth or config.data.source == "scenes",
         teacher_depth=wanted.teacher_depth or bool(config.teacher.run),
         teacher_features=bool(config.teacher.run),
+        teacher_meanings=_teacher_meanings(train, config) if wanted.teacher_depth else (),
     )
     spec, held_out_spec = batch_spec(config, wanted), eval_spec(config, wanted)
     depth_spec = dataclasses.replace(held_out_spec, crop=config.data.crop)
@@ -132,6 +133,22 @@ def _name_sets(source: Source, data: ConfigDict) -> tuple[DataSetInfo, ...]:
         part.info if part.info.name else dataclasses.replace(part.info, name=licenses.name_unknown(folder))
         for part, folder in zip(parts, (data.root, data.unlabelled), strict=False)
     )
+
+
+def _teacher_meanings(source: Source, config: ConfigDict) -> tuple[str, ...]:
+    """Returns the meanings of the cached maps of a source, each once.
+
+    Raises:
+        UserError: If `teacher.inverted` would turn maps that are read the right way round already.
+    """
+    parts = source.sources if isinstance(source, Concatenation) else (source,)
+    meanings = tuple(dict.fromkeys(part.maps.teacher.meaning for part in parts if hasattr(part, "maps")))
+    if config.teacher.inverted and any(meanings):
+        raise UserError(
+            f"`config.teacher.inverted=True`, but about.json says that the teacher's maps are {' and '.join(meanings)}"
+            " and training reads them accordingly; set `config.teacher.inverted=False`"
+        )
+    return meanings
 
 
 def batch_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:

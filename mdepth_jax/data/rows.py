@@ -39,7 +39,7 @@ class BatchSpec:
         teacher_inverted: Whether the teacher's map is larger where the image is nearer, such as disparity; it is
             negated, after the logarithm if there is one, and multiplied where depth is divided.
         log: Factor of the natural logarithm of both maps, where depth that is not positive becomes unknown; 0 for the
-            maps without logarithm.
+            maps without logarithm. A teacher's map of relative depth stays as it is: it has neither logarithm nor zoom.
     """
 
     height: int = 224
@@ -172,13 +172,20 @@ def _resample(example: Example, spec: BatchSpec, view: augment.View | None = Non
             if view is None:
                 resampled[key] = resize_map(known, *size)
             else:
-                zoom = 1 / view.zoom if _is_inverted(key, spec) else view.zoom
-                resampled[key] = warp_map(known, view.matrix, *size) / np.float32(zoom)
+                resampled[key] = warp_map(known, view.matrix, *size)
+                if not _is_relative(key, example):
+                    resampled[key] /= np.float32(1 / view.zoom if _is_inverted(key, spec) else view.zoom)
+    if _is_relative("teacher_depth", example):
+        resampled["teacher_relative"] = True
     return resampled
 
 
 def _is_inverted(key: MapKey, spec: BatchSpec) -> bool:
     return key == "teacher_depth" and spec.teacher_inverted
+
+
+def _is_relative(key: MapKey, example: Example) -> bool:
+    return key == "teacher_depth" and example.get("teacher_relative", False)
 
 
 def _logarithm(values: Float32[np.ndarray, "height width"], factor: float) -> Float32[np.ndarray, "height width"]:
@@ -196,7 +203,8 @@ def _pad(example: Example, image_size: tuple[int, int], spec: BatchSpec, pairs: 
     }
     for key in MAP_KEYS:
         if getattr(spec, key):
-            values = _logarithm(example[key], spec.log) if spec.log else example[key]
+            is_log = spec.log and not _is_relative(key, example)
+            values = _logarithm(example[key], spec.log) if is_log else example[key]
             values = -values if _is_inverted(key, spec) else values
             row[key] = values[..., np.newaxis]
     return row

@@ -21,6 +21,7 @@ class Example(TypedDict):
         depth: Depth, larger = farther, in the unit of its source; NaN where unknown. Any size with the image's
             aspect.
         teacher_depth: Prediction of a teacher in the same format.
+        teacher_relative: Whether that map has a scale and a shift of its own: it has no unit, no zero and no logarithm.
     """
 
     image: UInt8[np.ndarray, "height width 3"]
@@ -28,6 +29,7 @@ class Example(TypedDict):
     relation: Int32[np.ndarray, "pairs"]
     depth: NotRequired[Float32[np.ndarray, "depth_height depth_width"]]
     teacher_depth: NotRequired[Float32[np.ndarray, "teacher_height teacher_width"]]
+    teacher_relative: NotRequired[bool]
 
 
 class RawExample(TypedDict):
@@ -136,12 +138,14 @@ class Supervision(NamedTuple):
         depth: Whether there are dense depth maps.
         teacher_depth: Whether there is a teacher's depth, cached or live.
         teacher_features: Whether there are a live teacher's features.
+        teacher_meanings: Meanings of the cached maps in the training data, each once, see `MapInfo`.
     """
 
     pairs: bool = True
     depth: bool = False
     teacher_depth: bool = False
     teacher_features: bool = False
+    teacher_meanings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,9 @@ _DATA = {
     ),
     "flip": Key(False, "Augmentation: mirror half of the images."),
     "jitter": Key(0.0, "Augmentation: strength of the color jitter.", at_least=0, at_most=1),
-    "map_scale": Key(0.001, "Unit of the codes of a cached teacher map.", above=0),
+    "map_scale": Key(
+        0.0, "Unit of the codes of a cached teacher map; 0: that of `teacher/about.json`, else 0.001.", at_least=0
+    ),
     "depth_scale": Key(0.001, "Unit of the codes of a depth map.", above=0),
     "eval_crop": Key("none", "Pixels of a depth map that are scored: all, or NYUv2's usual crop.", tuple(CROPS)),
     "log": Key(0.0, "Predict this factor times the logarithm of depth; 0: depth itself.", at_least=0),

@@ -55,6 +55,8 @@ class Term:
         needs_discriminator: Whether a discriminator judges the final prediction.
         weight: Default of `config.loss.weights`.
         has_unit: Whether it fixes the unit of the prediction to that of the depth maps.
+        needs_teacher_unit: Whether it compares with a teacher's depth that has one unit in all images, so that cached
+            maps of relative depth, with a scale and a shift each, are refused.
         can_be_negative: Whether its value can be negative; such a term cannot be rebalanced.
         log: Value of `config.data.log` that it requires; None for any.
         automatic: Whether `config.loss.terms=auto` includes it wherever there is its supervision.
@@ -68,6 +70,7 @@ class Term:
     needs_discriminator: bool = False
     weight: float = 1.0
     has_unit: bool = False
+    needs_teacher_unit: bool = False
     can_be_negative: bool = False
     log: float | None = None
     automatic: bool = False
@@ -117,7 +120,14 @@ TERMS: Mapping[str, Term] = {
     for term in (
         Term("ranking", "pairs", "ranking of pairs (Eq. 2).", _ranking, automatic=True),
         Term("improved_ranking", "pairs", "improved ranking of pairs (Eq. 3).", _improved_ranking),
-        Term("pixelwise", "teacher_depth", "RMSE to the teacher's depth (Eq. 5, PI).", _pixelwise, automatic=True),
+        Term(
+            "pixelwise",
+            "teacher_depth",
+            "RMSE to the teacher's depth (Eq. 5, PI).",
+            _pixelwise,
+            needs_teacher_unit=True,
+            automatic=True,
+        ),
         Term(
             "pairwise",
             "teacher_features",
@@ -130,6 +140,7 @@ TERMS: Mapping[str, Term] = {
             "teacher_depth",
             "discriminator of the teacher's depth (Sec. 4.3.1, GAN).",
             needs_discriminator=True,
+            needs_teacher_unit=True,
             weight=0.05,
             can_be_negative=True,
         ),
@@ -166,17 +177,33 @@ def resolve_terms(text: str, supervision: Supervision) -> tuple[Term, ...]:
         supervision: What the data and the teacher provide.
 
     Raises:
-        UserError: If a name is not that of a term, or a term lacks its supervision.
+        UserError: If a name is not that of a term, a term lacks its supervision, or the teacher's maps have not the
+            one unit that a term needs.
     """
+    relative = [meaning for meaning in supervision.teacher_meanings if "relative" in meaning]
+    accepting = tuple(term for term in TERMS.values() if accepts_relative(term))
     terms = parse_terms(text)
     if text == "auto":
         terms = tuple(term for term in terms if getattr(supervision, term.supervision))
+        if relative and accepting:
+            terms = (*(term for term in terms if not term.needs_teacher_unit), *accepting)
         if not terms:
             raise UserError("`config.loss.terms`: there are neither pairs nor a teacher; name a term, such as 'dense'")
     for term in terms:
         if not getattr(supervision, term.supervision):
             raise UserError(f"`config.loss.terms`: {term.name!r} needs {term.remedy}")
+        if term.needs_teacher_unit and relative:
+            raise UserError(
+                f"`config.loss.terms`: {term.name!r} needs a teacher whose depth has one unit, but about.json says that"
+                f" its maps are {' and '.join(relative)}, with a scale and a shift each; terms that accept them:"
+                f" {', '.join(term.name for term in accepting) or 'none'}"
+            )
     return terms
+
+
+def accepts_relative(term: Term) -> bool:
+    """Returns whether a term learns from a teacher's map up to its scale and shift."""
+    return term.supervision == "teacher_depth" and not term.needs_teacher_unit
 
 
 def wanted_maps(config: ConfigDict) -> WantedMaps:

@@ -113,6 +113,22 @@ def test_a_teacher_that_knows_the_training_images_alone(folder):
     assert np.isnan(next(iter(data.evaluate()))["teacher_depth"]).all()
 
 
+def test_the_meaning_of_the_teacher_maps_reaches_the_terms(folder):
+    (folder / "teacher").mkdir()
+    for number in range(4):
+        (folder / f"teacher/{number}.png").write_bytes((folder / f"depth/{number}.png").read_bytes())
+    learning = config(folder)
+    learning.teacher.maps = True
+    assert open_data(learning)[1].teacher_meanings == ("",)
+    (folder / "teacher/about.json").write_text('{"meaning": "inverse relative depth", "map_scale": 0.01}')
+    data, supervision = open_data(learning)
+    assert supervision.teacher_meanings == ("inverse relative depth",)
+    assert next(data.train(0))["teacher_depth"].max() < 0
+    learning.teacher.inverted = True
+    with pytest.raises(UserError, match=r"maps are inverse relative depth .*`config\.teacher\.inverted=False`"):
+        open_data(learning)
+
+
 def test_maps_that_do_not_fit_the_crop_are_found_out_before_training(folder):
     judged = config(folder, eval_crop="eigen")
     judged.train.best_by = "rmse"

@@ -100,3 +100,11 @@ def test_visible_depth():
     np.testing.assert_array_equal(visible_depth(depth, square, EIGEN_CROP), inside[:, 80:560])
     with pytest.raises(UserError, match="a depth map is 320x240, the crop is for 640x480"):
         visible_depth(depth[::2, ::2], SPEC, EIGEN_CROP)
+
+
+def test_relative_depth_of_a_teacher_has_neither_zoom_nor_logarithm(example):
+    example["teacher_depth"] = np.full_like(example["depth"], -0.5)
+    example["teacher_relative"] = True
+    spec = dataclasses.replace(SPEC, teacher_depth=True, scale=3.0, crop="center", log=2.0)
+    for row in (train_row(example, spec, 3, np.random.default_rng(0)), eval_row(example, spec, 3)):
+        np.testing.assert_allclose(row["teacher_depth"], -0.5, rtol=1e-6)

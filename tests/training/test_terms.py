@@ -56,6 +56,14 @@ def test_resolve_terms_refuses(terms, message):
         resolve_terms(terms, Supervision())
 
 
+@pytest.mark.parametrize("terms", ["ranking+pixelwise", "holistic"])
+def test_terms_with_a_unit_refuse_relative_depth_of_a_teacher(terms):
+    for meaning in ("", "depth in meters"):
+        resolve_terms(terms, EVERYTHING._replace(teacher_meanings=(meaning,)))
+    with pytest.raises(UserError, match=r"needs a teacher whose depth has one unit, .* are inverse relative depth"):
+        resolve_terms(terms, EVERYTHING._replace(teacher_meanings=("depth in meters", "inverse relative depth")))
+
+
 def test_nothing_to_learn_from():
     with pytest.raises(UserError, match="neither pairs nor a teacher"):
         resolve_terms("auto", Supervision(pairs=False, depth=True))

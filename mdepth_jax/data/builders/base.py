@@ -15,10 +15,11 @@ import tensorflow_datasets as tfds
 from mdepth_jax.data.about import ABOUT, KNOWN_SETS, read_about
 from mdepth_jax.data.builders.frames import DepthFrames, Frame, PairDrawing
 from mdepth_jax.data.builders.raw import RawSplit, partition_split, read_examples
+from mdepth_jax.data.map_info import read_map_info
 from mdepth_jax.data.pairs import scan_pairs
 from mdepth_jax.data.sources.folders import ImageFolder
 from mdepth_jax.data.sources.maps import MAP_FOLDERS, Maps, find_maps
-from mdepth_jax.data.sources.records import ABOUT_KEY
+from mdepth_jax.data.sources.records import ABOUT_KEY, TEACHER_KEY
 from mdepth_jax.data.types import DataSetInfo, RawExample
 from mdepth_jax.errors import UserError
 
@@ -97,6 +98,8 @@ class RecordsBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
         folder = Path(dl_manager.manual_dir)
         splits = self.open_splits(folder)
         self.info.metadata[ABOUT_KEY] = dataclasses.asdict(info) if (info := self.identify(folder)).name else None
+        teacher = read_map_info(folder / MAP_FOLDERS["teacher_depth"])
+        self.info.metadata[TEACHER_KEY] = dataclasses.asdict(teacher) if teacher.meaning else None
         for name, split in splits.items():
             self.info.metadata[name] = {"max_pairs": split.max_pairs, "maps": list(split.map_keys)}
         return {name: self._generate_examples(name, split) for name, split in splits.items()}
@@ -156,8 +159,9 @@ class Pairs(RecordsBuilder):
     def _open(self, csv: Path, root: Path) -> ImageFolder:
         entries, problems = scan_pairs(csv)
         self.report(problems)
-        depth, teacher = (1.0 if any(find_maps(root, entries, key)) else None for key in MAP_FOLDERS)
-        return ImageFolder(root, entries, maps=Maps(depth, teacher), csv=csv)
+        has_depth, has_teacher = (any(find_maps(root, entries, key)) for key in MAP_FOLDERS)
+        maps = Maps(depth=1.0 if has_depth else None, teacher_depth=0.0 if has_teacher else None)  # any unit will do
+        return ImageFolder(root, entries, maps=maps, csv=csv)
 
 
 class DepthBuilder(RecordsBuilder, abc.ABC):

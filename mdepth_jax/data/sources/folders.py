@@ -6,6 +6,7 @@ The layout of a folder; `depth` and `teacher` are optional, and `train` may be a
     images/0002.jpg        at the paths in the CSV
     depth/0002.png         depth map: gray PNG of 8 or 16 bits, 0 = unknown, larger = farther
     teacher/0002.png       a teacher's prediction in the same format, which covers the full image
+    teacher/about.json     optional: the meaning and the unit of the maps, see `mdepth_jax.data.map_info`
     about.json             the identity of the data set, see `mdepth_jax.data.about`
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from mdepth_jax.data.about import read_about
 from mdepth_jax.data.images import read_bytes, read_map
 from mdepth_jax.data.listing import IMAGE_SUFFIXES
+from mdepth_jax.data.map_info import read_map_info
 from mdepth_jax.data.pairs import NO_PAIRS, ImagePairs, parse_pairs
 from mdepth_jax.data.sources.maps import MAP_FOLDERS, NO_MAPS, WITHOUT_MAPS, Maps, decode_example, find_maps, map_path
 from mdepth_jax.data.types import Example, MapKey, RawExample
@@ -39,7 +41,7 @@ class ImageFolder:
         split: Name of the split; empty without a file of the entries.
 
     Raises:
-        UserError: If there are no images, or no image has a wanted map.
+        UserError: If there are no images, no image has a wanted map, or the teacher's maps have another unit.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class ImageFolder:
         maps: Maps = NO_MAPS,
         csv: Path | None = None,
     ):
-        self.root, self.maps, self.csv = root, maps, csv
+        teacher = root / MAP_FOLDERS["teacher_depth"]
+        self.root, self.csv = root, csv
+        self.maps = maps if maps.teacher_depth is None else maps.with_teacher(read_map_info(teacher), str(teacher))
         self.info = read_about(*([csv.parent] if csv else []), root)
         self.split = csv.stem.removeprefix("pairs_").removeprefix("DIW_") if csv else ""
         self.entries = _list_images(root) if entries is None else entries

@@ -1,13 +1,14 @@
 """Depth maps and teachers' maps next to the images of a data set."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
 from mdepth_jax.data.images import read_image, read_map
+from mdepth_jax.data.map_info import UNKNOWN_MAPS, MapInfo, choose_scale
 from mdepth_jax.data.pairs import ImagePairs
 from mdepth_jax.data.types import Example, MapKey, RawExample
 
@@ -28,17 +29,34 @@ class Maps:
     Attributes:
         depth: Depth that one step of a code in `depth` stands for, such as 0.001 for millimeters read as meters; None
             if these maps are not read.
-        teacher_depth: Depth that one step of a code in `teacher` stands for; None if these maps are not read.
+        teacher_depth: Depth that one step of a code in `teacher` stands for; 0 for the unit that the data set states,
+            or millimeters; None if these maps are not read.
         teacher_optional: Whether a data set without any teacher's map is accepted.
+        teacher: Meaning of the teacher's maps, see `with_teacher`.
     """
 
     depth: float | None = None
     teacher_depth: float | None = None
     teacher_optional: bool = False
+    teacher: MapInfo = UNKNOWN_MAPS
 
     def needs(self, key: MapKey) -> bool:
         """Returns whether a data set without any map of this kind is refused."""
         return getattr(self, key) is not None and not (key == "teacher_depth" and self.teacher_optional)
+
+    def with_teacher(self, info: MapInfo, where: str) -> "Maps":
+        """Returns the selection with the meaning and the unit of a data set's own teacher's maps.
+
+        Args:
+            info: Statement of the data set.
+            where: Folder of the maps, for the error message.
+
+        Raises:
+            UserError: If the unit of this selection contradicts that of the data set.
+        """
+        if self.teacher_depth is None:
+            return self
+        return replace(self, teacher_depth=choose_scale(info, self.teacher_depth, where), teacher=info)
 
 
 NO_MAPS = Maps()
@@ -46,6 +64,8 @@ NO_MAPS = Maps()
 
 def decode_example(raw: RawExample, location: str, maps: Maps) -> Example:
     """Decodes the image and the selected maps of an example.
+
+    Inverse relative depth is negated, so that larger = farther in every map.
 
     Args:
         raw: Encoded example.
@@ -60,7 +80,10 @@ def decode_example(raw: RawExample, location: str, maps: Maps) -> Example:
     if raw["depth"] and maps.depth is not None:
         example["depth"] = _decode_map(raw["depth"], f"{name}: depth map", maps.depth)
     if raw["teacher_depth"] and maps.teacher_depth is not None:
-        example["teacher_depth"] = _decode_map(raw["teacher_depth"], f"{name}: teacher map", maps.teacher_depth)
+        scale = -maps.teacher_depth if maps.teacher.is_inverse else maps.teacher_depth
+        example["teacher_depth"] = _decode_map(raw["teacher_depth"], f"{name}: teacher map", scale)
+        if maps.teacher.is_relative:
+            example["teacher_relative"] = True
     return example
 
 

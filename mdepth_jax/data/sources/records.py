@@ -5,12 +5,15 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from mdepth_jax.data.about import parse_about
+from mdepth_jax.data.map_info import UNKNOWN_MAPS, parse_map_info
 from mdepth_jax.data.sources.maps import MAP_FOLDERS, NO_MAPS, WITHOUT_MAPS, Maps, decode_example
 from mdepth_jax.data.types import DataSetInfo, Example
 from mdepth_jax.errors import UserError
 
 ABOUT_KEY = "data_set"
 """Entry of the metadata of records that holds the identity of the data set, next to those of the splits."""
+TEACHER_KEY = "teacher_maps"
+"""Entry that holds the meaning of the teacher's maps, as in `teacher/about.json`; None or missing if unknown."""
 
 
 class Records:
@@ -39,7 +42,9 @@ class Records:
                 raise UserError(
                     f"{directory}: split {full_split!r} was prepared without maps in {folder!r}; {WITHOUT_MAPS[key]}"
                 )
-        self.maps = maps
+        teacher = builder.info.metadata.get(TEACHER_KEY)
+        info = parse_map_info(teacher, f"{directory}: metadata of the teacher's maps") if teacher else UNKNOWN_MAPS
+        self.maps = maps.with_teacher(info, str(directory))
         self.max_pairs = metadata["max_pairs"]
         about = builder.info.metadata.get(ABOUT_KEY)
         self.info = parse_about(about, f"{directory}: metadata") if about else DataSetInfo()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mdepth_jax.data.images import encode
+from mdepth_jax.data.map_info import MapInfo
 from mdepth_jax.data.pairs import NO_PAIRS, ImagePairs
 from mdepth_jax.data.sources.maps import NO_MAPS, Maps, decode_example, find_maps, map_path
 from mdepth_jax.errors import UserError
@@ -36,6 +37,17 @@ def test_only_selected_maps_are_decoded():
     with pytest.raises(UserError, match=r"list\.csv:3: a\.png: teacher map: not an image"):
         decode_example(both, "list.csv:3", Maps(depth=1.0, teacher_depth=1.0))
     assert "depth" not in decode_example(raw(), "", Maps(depth=1.0))
+
+
+def test_inverse_relative_depth_is_negated_and_has_its_own_unit():
+    maps = Maps(teacher_depth=0.0).with_teacher(MapInfo("inverse relative depth", 0.25), "teacher")
+    example = decode_example(raw(teacher_depth=encode(CODES)), "", maps)
+    np.testing.assert_array_equal(example["teacher_depth"][:, 3:], -1.75)
+    assert np.isnan(example["teacher_depth"][:, :3]).all()
+    assert example["teacher_relative"]
+    meters = Maps(teacher_depth=0.0).with_teacher(MapInfo("depth in meters", 0.25), "teacher")
+    assert "teacher_relative" not in decode_example(raw(teacher_depth=encode(CODES)), "", meters)
+    assert Maps().with_teacher(MapInfo("depth in meters", 0.25), "teacher") == Maps()
 
 
 def test_needed_maps():

@@ -34,6 +34,22 @@ def test_records_equal_the_folder(pairs_folder, directory):
     assert len(Records(directory, "test")) == 1
 
 
+def test_records_keep_the_meaning_of_the_teacher_maps(pairs_folder, prepare):
+    (pairs_folder / "teacher").mkdir()
+    for path in (pairs_folder / "depth").iterdir():
+        (pairs_folder / "teacher" / path.name).write_bytes(path.read_bytes())
+    (pairs_folder / "teacher/about.json").write_text('{"meaning": "inverse relative depth", "map_scale": 0.5}')
+    _, output = prepare(Pairs, pairs_folder)
+    wanted = Maps(teacher_depth=0.0)
+    records = Records(output / "pairs/1.0.0", "train", maps=wanted)
+    raw = PairsFolder(pairs_folder / "pairs_train.csv", maps=wanted)
+    assert records.maps.teacher == raw.maps.teacher
+    assert raw[0]["teacher_depth"].max() < 0
+    np.testing.assert_array_equal(records[0]["teacher_depth"], raw[0]["teacher_depth"])
+    with pytest.raises(UserError, match=r"the unit of the codes is 0\.5, but `config\.data\.map_scale=0\.1`"):
+        Records(output / "pairs/1.0.0", "train", maps=Maps(teacher_depth=0.1))
+
+
 def test_a_part_of_a_split(directory):
     part = Records(directory, "train[40%:]")
     assert len(part) == 3

@@ -58,6 +58,21 @@ def golden():
 
 
 @pytest.fixture
+def figures(monkeypatch):
+    """Keeps the figures that `mdepth_jax.plots` draws, by the name of their file."""
+    from mdepth_jax import plots
+
+    drawn, save = {}, plots._save
+
+    def keep(figure, path, *, dpi):
+        drawn[path.name] = figure
+        save(figure, path, dpi=dpi)
+
+    monkeypatch.setattr(plots, "_save", keep)
+    return drawn
+
+
+@pytest.fixture
 def optax_promotes():
     """Allows implicit promotion: `optax.adam` raises its decay to an integer power."""
     with jax.numpy_dtype_promotion("standard"):

@@ -1,13 +1,16 @@
 import csv
 import json
 
+import PIL.Image
+
 from mdepth_jax import report
 from mdepth_jax.files import hash_file
-from mdepth_jax.paper import figures
+from mdepth_jax.paper.figures import METHODS, ROWS, TABLE_8
+from mdepth_jax.paper.runs import read_run
 from tests.paper.runs import score, write_evaluation, write_run
 
 
-def test_tables_and_pictures(tmp_path, capsys):
+def test_tables_and_pictures(tmp_path, capsys, figures):
     output = tmp_path / "report"
     own = {"whdr": score("whdr", 0.3, "redweb")}
     runs = [write_run(tmp_path / name, name=name, scores=own) for name in ("table6_hard_easy", "mine")]
@@ -29,9 +32,22 @@ def test_tables_and_pictures(tmp_path, capsys):
         rows = list(csv.DictReader(file))
     by_table = {row["table"]: row for row in rows}
     ours, own = by_table["Table 6: loss rebalancing"], by_table["Table 6: loss rebalancing, measured on ReDWeb test"]
-    assert (ours[""], ours["whdr"], ours["paper whdr"]) == (figures.ROWS["table6_hard_easy"].title, "0.1100", "0.1156")
+    assert (ours[""], ours["whdr"], ours["paper whdr"]) == (ROWS["table6_hard_easy"].title, "0.1100", "0.1156")
     assert (own["whdr (whole images at 224x448)"], own["whdr"], own["paper whdr"]) == ("0.3000", "", "")
-    assert by_table[figures.TABLE_8]["CPU"] == "9.0"
+    assert by_table[TABLE_8]["CPU"] == "9.0"
     assert by_table["Other runs, measured on ReDWeb test"][""] == "mine"
+    (sizes,) = figures["figure1.png"].axes
+    drawn = {points.get_label(): points.get_offsets().tolist() for points in sizes.collections}
+    assert drawn.pop("Table 7 of the paper, on DIW test") == [[method.parameters, method.whdr] for method in METHODS]
+    millions = read_run(runs[0]).parameters / 1e6
+    assert drawn == {
+        "these runs, on Depth in the Wild test": [[millions, 0.11]],
+        "these runs, on ReDWeb test, not as in the paper": [[millions, 0.3]] * 2,
+    }
+    panels = figures["weights.png"].axes
+    assert [axis.get_title() for axis in panels] == ["table6_hard_easy, seed 0", "mine, seed 0"]
+    for axis in panels:
+        assert [line.get_xydata().tolist() for line in axis.lines] == [[[1, 0.5], [2, 0.6]]]
     for picture in ("figure1.png", "weights.png"):
-        assert (output / picture).stat().st_size > 5000
+        with PIL.Image.open(output / picture) as file:
+            file.load()

@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from absl.testing import flagsaver
 
 from mdepth_jax import cli, train
@@ -161,6 +162,7 @@ def get_config():
     for stage in (first, second):  # ranking alone compiles faster
         stage.model.heads, stage.teacher.run = 0, ""
     first.train.epochs = 1
+    second.optim.learning_rate = 1e-30  # It ends with the weights that it starts from.
     return staged("two", {{"second_by_name": first, "first_by_name": second}})
 """
 
@@ -190,6 +192,11 @@ def test_stages_run_in_order_and_resume_where_they_were_stopped(tmp_path):
     assert logbook.read(workdir / names[1])[-1]["step"] == 20
     config = json.loads((workdir / names[1] / "config.json").read_text())
     assert config["model"]["start"] == str(workdir / names[0])
+    start, end = (safetensors.numpy.load_file(workdir / name / "model.safetensors") for name in names)
+    kernels = [name for name in start if name.endswith("kernel")]
+    assert len(kernels) > 20
+    for name in kernels:
+        np.testing.assert_array_equal(end[name], start[name])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.inference import depth_files
 from mdepth_jax.inference.depth_files import DepthWriter
 from mdepth_jax.inference.predictor import Picture
-from mdepth_jax.plots import DepthRange
+from mdepth_jax.plots import DepthRange, colorize
 
 
 def picture(height, width, name="a"):
@@ -50,13 +50,17 @@ def test_a_prediction_is_resized_with_half_pixel_centers(tmp_path):
 
 
 def test_pictures(tmp_path):
+    """The image is dark on the left, where its depth is near and so the color map bright."""
     depth = np.tile(np.linspace(1, 9, 40, dtype=np.float32), (30, 1))
-    one = picture(30, 40)
+    image = np.repeat((depth * 25).astype(np.uint8)[..., np.newaxis], 3, axis=-1)
+    one = Picture("a", (30, 40), image, image)
     DepthWriter(output=tmp_path, kinds=["color", "side_by_side"]).write(one, depth)
-    colors = read_image(tmp_path / "a_color.png").astype(int)
-    assert colors.shape == (30, 40, 3)
-    assert colors[0, 0].sum() > colors[0, 20].sum() > colors[0, 39].sum()
-    assert read_image(tmp_path / "a_side_by_side.jpg").shape == (30, 80, 3)
+    colors = read_image(tmp_path / "a_color.png")
+    np.testing.assert_array_equal(colors, colorize(depth))
+    both = read_image(tmp_path / "a_side_by_side.jpg").astype(int)
+    assert both.shape == (30, 80, 3)
+    away = np.abs(both - np.concatenate([image, colors], axis=1))
+    assert away.mean() < 5  # JPEG
     assert len(list(tmp_path.iterdir())) == 2
 
 

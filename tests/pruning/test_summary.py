@@ -35,7 +35,7 @@ def read_rows(path):
         return list(csv.DictReader(file))
 
 
-def test_what_every_iteration_picked(search):
+def test_what_every_iteration_picked(search, figures):
     text = write_search_summary(search)
     assert (search.workdir / "report.md").read_text() == text
     assert text.startswith("# small, pruned\n")
@@ -46,6 +46,8 @@ def test_what_every_iteration_picked(search):
     assert (picked["layer"], picked["params"], picked["proposals"]) == ("encoder.layers.1.conv", "8200.0", "2")
     assert picked["seconds"] == "3.0"
     assert (search.workdir / "tradeoff.png").stat().st_size > 5000
+    (line,) = figures["tradeoff.png"].axes[0].lines
+    assert line.get_xydata().tolist() == [[9000, 0.25], [8200, 0.3]]
 
 
 def test_the_widths_of_every_layer(search):

@@ -5,17 +5,17 @@ import signal
 
 import jax.numpy as jnp
 import numpy as np
-import PIL.Image
 import pytest
 from flax import nnx
 
 from mdepth_jax import plots
+from mdepth_jax.data.images import read_image
 from mdepth_jax.data.types import Data, DataSetInfo
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model
 from mdepth_jax.models.weights import load_weights, named_tensors, start_from
 from mdepth_jax.training.loop import Trainer, event_steps
-from tests.training.batches import SIZE, random_batch
+from tests.training.batches import random_batch
 
 pytestmark = pytest.mark.usefixtures("optax_promotes")
 
@@ -31,7 +31,22 @@ def make(config, model, objective, monkeypatch):
     return lambda workdir, data: Trainer(config=config, workdir=workdir, model=model, objective=objective, data=data)
 
 
-def test_a_run_leaves_what_a_user_wants(config, objective, data, tmp_path):
+def check_pictures(grid, evaluation, curves, records):
+    """Image, prediction and true depth of each image of the first batch; every record is a point of a curve."""
+    batch = random_batch(1000)
+    for row, cells in enumerate(np.split(grid, 4)):
+        image, prediction, reference = np.split(cells, 3, axis=1)
+        np.testing.assert_array_equal(image, batch["image"][row])
+        np.testing.assert_array_equal(prediction, plots.colorize(evaluation.predictions[row, ..., 0]))
+        np.testing.assert_array_equal(reference, plots.colorize(batch["depth"][row, ..., 0]))
+    for group, axis in zip(("loss", "weight", "eval"), curves.axes, strict=True):
+        assert axis.lines
+        for line in axis.lines:
+            key = f"{group}/{line.get_label()}"
+            assert line.get_xydata().tolist() == [[record["step"], record[key]] for record in records if key in record]
+
+
+def test_a_run_leaves_what_a_user_wants(config, objective, data, tmp_path, figures):
     """The network is that of the configuration, which the header of the weights states."""
     data = data._replace(train_sets=(DataSetInfo(name="noise"),))
     model = build_model(config.model, rngs=nnx.Rngs(0))
@@ -47,9 +62,7 @@ def test_a_run_leaves_what_a_user_wants(config, objective, data, tmp_path):
     assert [record["learning_rate"] for record in records if "total" in record] == pytest.approx(
         [1e-3] * 2 + [5e-4] * 2
     )
-    with PIL.Image.open(tmp_path / "predictions.png") as grid:
-        assert grid.size == (3 * SIZE, 4 * SIZE)
-    assert (tmp_path / "curves.png").stat().st_size > 1000
+    check_pictures(read_image(tmp_path / "predictions.png"), result.evaluation, figures["curves.png"], records)
     assert list((tmp_path / "tensorboard").iterdir())
     weights = load_weights(tmp_path)
     loaded = weights.model

@@ -8,6 +8,7 @@ from mdepth_jax.models.layers import Conv, DepthwiseConv
 from mdepth_jax.training import step_timing
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.step import make_train_step
+from tests.models.test_depth_net import build_small
 from tests.tflite.networks import build_network, make_network
 
 NETWORK = {"encoder": "mobilenet_v1", "decoder": "nnconv5"}
@@ -44,6 +45,20 @@ def test_a_step_with_the_discriminator(monkeypatch):
     assert {"loss/ranking", "loss/holistic"} <= step().keys()
     step()
     assert states[1][0] is states[0][1]
+
+
+@pytest.mark.usefixtures("optax_promotes")
+def test_a_timed_step_trains():
+    """Each call takes one step from the state that the last one left."""
+    config = overlay(model={"heads": 0}, loss={"terms": "ranking"})
+    step = step_timing.build_step(build_small(heads=0), config, step_timing.random_batch(2, 32, 32))
+    scalars = []
+    (row,) = step_timing.compare_steps({"small": lambda: scalars.append(step())}, rounds=1)
+    losses = [float(scalar["loss/ranking"]) for scalar in scalars]
+    assert len(losses) == 4
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] > losses[-1] > 0
+    assert row.keys() == {"step", "seconds", "min", "compile", "ratio"}
 
 
 def set_times(monkeypatch, seconds):

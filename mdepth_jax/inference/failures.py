@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from mdepth_jax.data.images import resize_map
+from mdepth_jax.data.threads import map_in_threads
 from mdepth_jax.data.types import Source
-from mdepth_jax.inference.predictor import Picture, Predictor, map_in_threads, predict_pictures, prepare_picture
+from mdepth_jax.inference.predictor import Picture, Predictor, predict_pictures, prepare_picture
 from mdepth_jax.plots import Failure, depth_limits
 
 

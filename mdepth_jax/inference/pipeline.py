@@ -8,9 +8,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mdepth_jax.data.images import read_image, resize_map
+from mdepth_jax.data.threads import map_in_threads
 from mdepth_jax.errors import UserError
 from mdepth_jax.inference.depth_files import DepthWriter
-from mdepth_jax.inference.predictor import Picture, Predictor, map_in_threads, predict_pictures, prepare_picture
+from mdepth_jax.inference.predictor import Picture, Predictor, predict_pictures, prepare_picture
 from mdepth_jax.inference.video import VIDEO_SUFFIXES, VideoWriter, open_video
 from mdepth_jax.plots import DepthRange, depth_limits
 

@@ -1,12 +1,8 @@
 """Runs batches of images through a program of fixed shape, with threads that prepare the images."""
 
-import collections
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +12,6 @@ from jaxtyping import Float32, UInt8
 
 from mdepth_jax.data.images import resize_image
 from mdepth_jax.models import DepthNet
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-_THREADS = min(os.cpu_count() or 1, 4)  # more of them hold too many large photographs at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,15 +111,3 @@ def recover_depth(prediction: Float32[np.ndarray, "..."], log: float) -> Float32
         log: The factor; 0 where the prediction is depth itself.
     """
     return np.exp(prediction / np.float32(log)) if log else prediction
-
-
-def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yields the results of a function in order, computed by threads that work a little ahead."""
-    pending: collections.deque[Future[Result]] = collections.deque()
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) > _THREADS:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()

@@ -7,6 +7,7 @@
     python -m mdepth_jax.prepare redweb --source DIR --output DIR       ReDWeb, unpacked
     python -m mdepth_jax.prepare mannequin --source DIR --output DIR    the Mannequin Challenge, as HDF5 files
     python -m mdepth_jax.prepare scenes --output DIR --count 100        the embedded scenes as a folder of pairs
+    python -m mdepth_jax.prepare teacher --source DIR --onnx FILE       a published network's maps for DIR/images
 
 Every line and every image is checked. With --skip_invalid the valid ones are written and OUTPUT/invalid.txt
 lists the others. With --pairs_per_image, ordinal pairs as in Depth in the Wild are drawn from the depth maps; they go
@@ -14,7 +15,9 @@ into the records and into OUTPUT/pairs_<split>.csv, for `mdepth_jax.evaluate --i
 `python -m mdepth_jax.prepare folder --help`.
 """
 
+import argparse
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,9 @@ from pathlib import Path
 from mdepth_jax import cli, licenses
 from mdepth_jax.data.builders.frames import PairDrawing
 from mdepth_jax.data.builders.scenes import write_scenes
+from mdepth_jax.data.builders.teacher_job import TeacherJob
+from mdepth_jax.data.builders.teacher_maps import write_teacher_maps
+from mdepth_jax.data.builders.teacher_presets import PRESETS
 from mdepth_jax.errors import UserError
 
 _DATASETS = ("pairs", "folder", "diw", "nyuv2", "redweb", "mannequin")
@@ -68,9 +74,21 @@ class ScenesFlags:
             raise UserError(f"`count` is {self.count}; it must be positive")
 
 
+@dataclass(frozen=True, kw_only=True)
+class TeacherFlags(TeacherJob):
+    """Flags of `prepare teacher`."""
+
+    dataset: str
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prepares a data set; a failed run leaves no files."""
+    """Prepares a data set; a failed run leaves no files but a teacher's maps. Returns the exit status."""
     flags = parse(argv)
+    if isinstance(flags, TeacherFlags):
+        report = write_teacher_maps(flags)
+        print(report.summary)
+        print(*map(cli.spell_flags, report.failures), sep="\n", end="\n" if report.failures else "", file=sys.stderr)
+        return 1 if report.failures else 0
     output = flags.output
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise UserError(f"`output` {output}: exists and is not empty; choose another place or remove it first")
@@ -88,10 +106,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse(argv: Sequence[str] | None) -> RecordsFlags | ScenesFlags:
+def parse(argv: Sequence[str] | None) -> RecordsFlags | ScenesFlags | TeacherFlags:
     """Parses the command line."""
     parser = cli.make_parser("mdepth_jax.prepare", __doc__)
-    commands = parser.add_subparsers(required=True, dest="dataset", metavar="|".join((*_DATASETS, "scenes")))
+    commands = parser.add_subparsers(required=True, dest="dataset", metavar="|".join((*_DATASETS, "scenes", "teacher")))
     for name in _DATASETS:
         records = commands.add_parser(name, allow_abbrev=False)
         records.add_argument("--source", type=Path, required=True, help="folder of the raw data set")
@@ -109,7 +127,30 @@ def parse(argv: Sequence[str] | None) -> RecordsFlags | ScenesFlags:
     scenes.set_defaults(flags=ScenesFlags)
     for command in commands.choices.values():
         command.add_argument("--output", type=Path, required=True, help="new or empty folder for what is written")
+    _add_teacher(commands.add_parser("teacher", allow_abbrev=False))
     return cli.parse(parser, argv)
+
+
+def _add_teacher(teacher: argparse.ArgumentParser) -> None:
+    teacher.add_argument("--onnx", type=Path, nargs="+", required=True, metavar="FILE", help="networks, averaged")
+    teacher.add_argument("--source", type=Path, required=True, help="folder with images/; pairs there check the sign")
+    teacher.add_argument("--output", type=Path, help="folder of the maps (default: SOURCE/teacher); a stop resumes")
+    teacher.add_argument("--preset", nargs="+", default=[], metavar="NAME", help=", ".join(PRESETS))
+    teacher.add_argument("--inverse", action="store_true", help="larger output = nearer")
+    teacher.add_argument("--meters", action="store_true", help="the output is depth in meters")
+    teacher.add_argument("--size", type=int, help="short side of the input, where the file takes any size")
+    teacher.add_argument("--value_range", type=float, help="brightest pixel of the input: 1 (default) or 255")
+    for name in ("--mean", "--deviation"):
+        teacher.add_argument(name, type=float, nargs=3, metavar=("R", "G", "B"), help="of the input, after the range")
+    teacher.add_argument("--channels", choices=("rgb", "bgr"), help="order of the channels (default: rgb)")
+    teacher.add_argument("--output_name", metavar="NAME", help="output that is the map, where there are several")
+    teacher.add_argument("--mirror", action="store_true", help="average with the prediction of the mirrored image")
+    teacher.add_argument("--scales", type=float, nargs="+", default=[1.0], help="factors of the size, averaged")
+    teacher.add_argument("--space", choices=("log", "inverse"), help="maps of log depth or of inverse depth")
+    teacher.add_argument("--weights", type=float, nargs="+", default=[], help="of the files (default: equal)")
+    teacher.add_argument("--disagreement", type=float, help="unknown where files differ by more mean deviations")
+    teacher.add_argument("--map_scale", type=float, help="meters of one step of a code (default: 0.001)")
+    teacher.set_defaults(flags=TeacherFlags)
 
 
 def _write_records(flags: RecordsFlags) -> None:

@@ -16,6 +16,7 @@ COMMANDS = [
 PARTS = [
     *(("benchmark", part) for part in ("step", "balancers", "encoders", "data", "tflite")),
     *(("gallery", part) for part in ("photographs", "failures")),
+    ("prepare", "teacher"),
 ]
 
 

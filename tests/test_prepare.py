@@ -5,8 +5,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from mdepth_jax.data.builders.frames import PairDrawing
+from mdepth_jax.data.map_info import read_map_info
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.errors import UserError
 from mdepth_jax.prepare import RecordsFlags, ScenesFlags, main, parse
@@ -53,6 +55,29 @@ def test_a_failed_run_leaves_nothing(folder, tmp_path):
     assert not (tmp_path / "out").exists()
     main([*arguments, "--skip_invalid"])
     assert (tmp_path / "out/invalid.txt").is_file()
+
+
+def test_maps_of_a_network(folder, tmp_path, capsys):
+    write_network = pytest.importorskip("tests.data.builders.networks").write_network
+    network, maps = write_network(tmp_path / "brightness.onnx", (24, 32)), tmp_path / "maps"
+    arguments = ["teacher", "--source", str(folder), "--onnx", str(network), "--output", str(maps)]
+    assert main([*arguments, "--value_range", "255", "--mean", "1", "2", "3"]) == 0
+    assert capsys.readouterr().out.startswith(f"4 maps of relative depth in {maps}, ")
+    assert read_map_info(maps).meaning == "relative depth"
+    with pytest.raises(UserError, match="made otherwise"):
+        main(arguments)
+
+
+def test_an_image_without_a_map_is_listed(tmp_path, capsys):
+    write_network = pytest.importorskip("tests.data.builders.networks").write_network
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.tile(np.arange(40, dtype=np.uint8)[:, np.newaxis], (1, 60))).save(tmp_path / "images/a.png")
+    (tmp_path / "images/b.png").write_bytes(b"damaged")
+    network = write_network(tmp_path / "brightness.onnx", (24, 32))
+    assert main(["teacher", "--source", str(tmp_path), "--onnx", str(network), "--inverse"]) == 1
+    output = capsys.readouterr()
+    assert output.out.endswith("1 images have no map\n")
+    assert output.err.splitlines()[-1] == f"{tmp_path}/images/b.png: not an image; replace the file or remove its entry"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ The labels are `yA,xA,yB,xB,relation,width,height`: pixels from 1, y before x; `
 nearer, `=` if both are equally far. An image with several pairs occurs several times.
 """
 
+import math
 import posixpath
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -142,6 +143,11 @@ def parse_pairs(csv: Path) -> list[ImagePairs]:
     if problems:
         raise problems[0]
     return images
+
+
+def chance_margin(pairs: int) -> float:
+    """Returns the difference of right and wrong pairs that guesses exceed in one of forty cases (normal)."""
+    return 1.96 * math.sqrt(pairs)
 
 
 def write_pairs(csv: Path, images: Iterable[ImagePairs]) -> None:

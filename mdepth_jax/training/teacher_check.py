@@ -1,7 +1,6 @@
 """Check of a teacher against the training pairs."""
 
 import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from ml_collections import ConfigDict
 
+from mdepth_jax.data.pairs import chance_margin
 from mdepth_jax.data.types import Data
 from mdepth_jax.errors import UserError
 from mdepth_jax.models.teachers import Prediction
@@ -39,18 +39,13 @@ def check_teacher_sign(config: ConfigDict, data: Data, teacher: Callable[[Any], 
         arrays = add_teacher(batch, mesh, teacher)
         counts = _count_orders(arrays["teacher_depth"], arrays["points"], arrays["relation"], arrays["valid"])
         right, wrong = right + int(counts[0]), wrong + int(counts[1])
-        if right - wrong > _chance(right + wrong):
+        if right - wrong > chance_margin(right + wrong):
             return
-    if wrong - right > _chance(right + wrong):
+    if wrong - right > chance_margin(right + wrong):
         raise UserError(
             f"the teacher orders {wrong} of {right + wrong} training pairs the wrong way round: its depth is larger "
             f"where the image is nearer; set `config.teacher.inverted={not config.teacher.inverted}`"
         )
-
-
-def _chance(pairs: int) -> float:
-    """Returns the difference of right and wrong pairs that guesses exceed in one of forty cases (normal)."""
-    return 1.96 * math.sqrt(pairs)
 
 
 @jax.jit

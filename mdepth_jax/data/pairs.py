@@ -173,7 +173,7 @@ def draw_pairs(
         depth: Positive depth, NaN where unknown; unknown pixels are not drawn.
         rng: Random generator.
         count: Number of pairs; if it is odd, the last pair belongs to either half at random.
-        min_ratio: Ratio by which the depths of a pair differ at least.
+        min_ratio: Ratio that the depths of a pair exceed.
 
     Returns:
         0-based points (A or B, y or x), and relations: +1 if A is farther, -1 if B is. A pair for which no candidate

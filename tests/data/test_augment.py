@@ -21,6 +21,7 @@ def make_example():
         "points": rng.integers(0, 6, (5, 2, 2), dtype=np.int32),
         "relation": np.array([1, -1, 0, 1, 1], np.int32),
         "depth": rng.random((6, 9), dtype=np.float32),
+        "teacher_depth": rng.random((6, 9), dtype=np.float32),
     }
 
 
@@ -37,15 +38,18 @@ def test_a_point_follows_its_pixel():
     assert same
     assert len(mirrored) + len(same) == 16
     for result in results:
-        for key in ("image", "depth"):
+        for key in ("image", "depth", "teacher_depth"):
             np.testing.assert_array_equal(colors(result, key), colors(example, key))
         np.testing.assert_array_equal(result["relation"], example["relation"])
 
 
 def test_flip_leaves_its_input_alone():
+    """An example without maps, of which it returns no others, as one with them."""
     example, untouched = make_example(), make_example()
     for seed in range(4):
         flip(example, np.random.default_rng(seed))
+        bare = {key: example[key] for key in ("image", "points")}
+        assert flip(bare, np.random.default_rng(seed)).keys() == bare.keys()
     for key in untouched:
         np.testing.assert_array_equal(example[key], untouched[key])
 
@@ -64,6 +68,30 @@ def test_jitter_keeps_gray_gray():
     assert (result == result[0, 0, 0]).all()
     factor = np.random.default_rng(3).uniform(0.5, 1.5, 3)[0]
     np.testing.assert_allclose(result[0, 0].astype(float), 100 * factor, atol=0.51)
+
+
+def loop_jitter(image, brightness, contrast, saturation):
+    """Pixel by pixel in double precision, without rounding."""
+
+    def gray(pixel):
+        return 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]  # ITU-R BT.601
+
+    bright = [[value * brightness for value in pixel] for pixel in image.reshape(-1, 3).tolist()]
+    middle = sum(map(gray, bright)) / len(bright)
+    result = []
+    for pixel in bright:
+        contrasted = [middle + contrast * (value - middle) for value in pixel]
+        result.append([gray(contrasted) + saturation * (value - gray(contrasted)) for value in contrasted])
+    return np.clip(result, 0, 255).reshape(image.shape)
+
+
+@pytest.mark.parametrize("strength", [0.1, 0.4])
+def test_jitter_matches_a_loop(strength):
+    image = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+    for seed in range(8):
+        factors = np.random.default_rng(seed).uniform(1 - strength, 1 + strength, 3)
+        found = jitter(image, np.random.default_rng(seed), strength)
+        np.testing.assert_allclose(found.astype(float), loop_jitter(image, *factors), rtol=0, atol=0.501)
 
 
 def coordinates(height, width):
@@ -99,6 +127,42 @@ def test_a_point_follows_its_pixel_through_every_view(image_size, net_size, opti
         assert (np.abs(shown - points[inside, 0])[known] <= pixel * 0.5 + np.maximum(pixel, 1)).all()
         away = np.abs(shown - points[inside, 0])[known]
         assert (away.mean(0) < 0.5 * pixel + 0.2).all()
+
+
+def draw_views(count=64, image_size=(60, 90), net_size=(20, 20), **options):
+    views = [draw_view(image_size, net_size, np.random.default_rng(seed), **options) for seed in range(count)]
+    return np.stack([view.matrix for view in views]), np.array([view.zoom for view in views])
+
+
+def test_drawn_angles_fill_their_range_about_the_middle():
+    matrices, _ = draw_views(rotation=30.0, crop="center")
+    turned = matrices[..., :2] * np.array([[90], [60]])
+    angles = np.rad2deg(np.arctan2(turned[:, 1, 0], turned[:, 0, 0]))
+    np.testing.assert_allclose(np.linalg.det(turned), (60 / 20) ** 2)
+    assert -30 <= angles.min() < -25
+    assert 25 < angles.max() <= 30
+    np.testing.assert_allclose(matrices @ [10, 10, 1], 0.5)
+
+
+def test_drawn_crops_are_the_largest_and_lie_anywhere():
+    """Of an image that is wider than the network's input, the whole height is seen."""
+    matrices, zooms = draw_views(crop="random")
+    start, end = matrices @ [0, 0, 1], matrices @ [20, 20, 1]
+    np.testing.assert_array_equal(zooms, 1)
+    np.testing.assert_allclose([start[:, 1], end[:, 1]], [[0] * 64, [1] * 64], atol=1e-12)
+    np.testing.assert_allclose((end - start)[:, 0], 60 / 90)
+    assert 0 <= start[:, 0].min() < 0.02
+    assert 0.98 < end[:, 0].max() <= 1
+
+
+def test_drawn_zooms_fill_their_range():
+    matrices, zooms = draw_views(scale=1.5, crop="random")
+    assert 1 <= zooms.min() < 1.05
+    assert 1.45 < zooms.max() <= 1.5
+    np.testing.assert_allclose(matrices[:, 1, 1] * 20, 1 / zooms)
+    corners = np.stack([matrices @ [0, 0, 1], matrices @ [20, 20, 1]])
+    assert (corners >= 0).all()
+    assert (corners <= 1).all()
 
 
 @pytest.mark.parametrize("options", VIEWS)
@@ -158,6 +222,20 @@ def test_the_middle_is_the_largest_part_of_the_aspect_in_full_pixels():
     same = draw_view((480, 640), (224, 224), np.random.default_rng(0), crop="center")
     np.testing.assert_allclose(view.matrix, same.matrix)
     assert (middle_view((10, 1000), (448, 4))[2] >= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("image_size", "net_size", "start", "size"),
+    [((9, 20), (4, 4), (0, 5), (9, 9)), ((21, 8), (10, 20), (8, 0), (4, 8)), ((5, 9), (448, 4), (0, 4), (5, 1))],
+)
+def test_the_middle_view_shows_the_pixels_that_it_names(image_size, net_size, start, size):
+    view, *found = middle_view(image_size, net_size)
+    np.testing.assert_array_equal(found, [start, size])
+    assert view.zoom == 1
+    height, width = net_size
+    corners = view.matrix @ np.array([[0, width], [0, height], [1, 1]])
+    expected = np.stack([start, np.add(start, size)], axis=-1)[::-1] / np.array(image_size[::-1])[:, None]
+    np.testing.assert_allclose(corners, expected)
 
 
 def test_zoom_enlarges_about_the_middle():

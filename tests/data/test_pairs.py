@@ -63,6 +63,9 @@ def test_write_and_read_again(tmp_path):
         (2, "images/a.jpg\n1,2,30,40,!,40,30\n", "relation"),
         (2, "images/a.jpg\n1,2,31,40,>,40,30\n", "outside"),
         (2, "images/a.jpg\n0,2,30,40,>,40,30\n", "outside"),
+        (2, "images/a.jpg\n1,0,30,40,>,40,30\n", "point y=1 x=0 lies outside"),
+        (2, "images/a.jpg\n1,2,30,41,>,40,30\n", "point y=30 x=41 lies outside"),
+        (2, "images/a.jpg\n1,2,3,4,>\n", "7 fields"),
         (2, "images/a.jpg\nimages/b.jpg\n1,2,3,4,>,40,30\n", "line missing"),
         (1, "1,2,3,4,>,40,30\nimages/b.jpg\n1,2,3,4,>,40,30\n", "without the line of their image"),
         (3, "images/a.jpg\n1,2,3,4,>,40,30\nimages/b.jpg\n", "line missing"),
@@ -88,6 +91,19 @@ def test_scan_resumes_after_an_error(tmp_path):
     images, problems = scan_pairs(write(tmp_path, text))
     assert [image.path for image in images] == ["b.jpg", "c.jpg", "e.jpg"]
     assert [str(problem).split(":")[1] for problem in problems] == ["2", "4", "8"]
+    with pytest.raises(UserError, match=r"pairs\.csv:2: "):
+        parse_pairs(tmp_path / "pairs.csv")
+
+
+def test_a_path_may_hold_commas(tmp_path):
+    (image,) = parse_pairs(write(tmp_path, "a, b, c, d.jpg\n1,2,3,4,>,40,30\n"))
+    assert image.path == "a, b, c, d.jpg"
+
+
+def test_pairs_without_a_size_are_not_written(tmp_path):
+    (image, _) = parse_pairs(write(tmp_path, GOOD))
+    with pytest.raises(ValueError, match=r"images/a\.jpg has no size"):
+        write_pairs(tmp_path / "again.csv", [image._replace(size=None)])
 
 
 def test_missing_and_binary_files(tmp_path):
@@ -110,7 +126,36 @@ def test_pairs_of_a_flat_image_are_missing_and_those_of_a_step_are_exact():
     points, relation = draw_pairs(step, rng, 50)
     assert len(relation) == 50
     np.testing.assert_array_equal(relation, np.where(points[:, 0, 1] >= 5, 1, -1))
-    assert draw_pairs(step, rng, 50, min_ratio=3.5)[1].size == 0
+    assert draw_pairs(step, rng, 50, min_ratio=2.9)[1].size == 50
+    assert draw_pairs(step, rng, 50, min_ratio=3.0)[1].size == 0
+
+
+def test_half_of_the_drawn_pairs_are_symmetric_about_the_vertical_center_line():
+    rng = np.random.default_rng(0)
+    depth = rng.uniform(1, 9, (40, 61)).astype(np.float32)
+    firsts, odd = set(), set()
+    for _ in range(12):
+        points, _ = draw_pairs(depth, rng, 100)
+        (ya, xa), (yb, xb) = np.moveaxis(points, (1, 2), (0, 1))
+        symmetric = (ya == yb) & (xa + xb == 60)
+        first = bool(symmetric[::2].all())
+        assert symmetric[0 if first else 1 :: 2].all()
+        assert symmetric[1 if first else 0 :: 2].mean() < 0.1
+        assert (np.ptp(ya), np.ptp(xa)) > (30, 45)
+        firsts.add(first)
+        odd.add(len(draw_pairs(depth, rng, 1)[0]))
+    assert firsts == {True, False}
+    assert odd == {1}
+
+
+def test_the_depths_of_a_drawn_pair_differ_by_the_ratio():
+    depth = np.random.default_rng(0).uniform(1, 1.3, (20, 30)).astype(np.float32)
+    for options, ratio in (({}, 1.1), ({"min_ratio": 1.2}, 1.2)):
+        points, _ = draw_pairs(depth, np.random.default_rng(1), 300, **options)
+        values = depth[points[..., 0], points[..., 1]]
+        found = values.max(1) / values.min(1)
+        assert len(found) > 290
+        assert ratio < found.min() < ratio + 0.01
 
 
 def test_no_point_of_a_drawn_pair_is_unknown():

@@ -85,6 +85,15 @@ def test_the_scale_of_a_loss_does_not_matter():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), found, expected)
 
 
+def test_the_running_norm_decays_by_0_9():
+    gradients = random_gradients(steps=2)
+    _, state = run(mtadam(1e-2, NAMES[:2]), zero_params(), gradients)
+    for index, name in enumerate(NAMES[:2]):
+        norms = [[np.linalg.norm(step) for step in gradients[name][key]] for key in ("bias", "kernel")]
+        expected = [0.9 * first + 0.1 * second for first, second in norms]
+        np.testing.assert_allclose(state.norms[index], expected, rtol=1e-6)
+
+
 def test_follows_a_schedule():
     schedule = optax.linear_schedule(1e-2, 0.0, 2)
     history, state = run(mtadam(schedule, NAMES[:2]), zero_params(), random_gradients(steps=3))

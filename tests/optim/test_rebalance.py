@@ -97,6 +97,12 @@ def test_matches_a_loop(steps_per_epoch, events_per_epoch):
     np.testing.assert_allclose(np.stack([states.weights["a"], states.weights["b"]], 1), expected, rtol=1e-5)
 
 
+def test_five_events_in_an_epoch_by_default():
+    """As in the paper's Section 4.3.1; without a strength nothing but the window shows them."""
+    states = run(rebalance({"a": 0.5, "b": 0.5}, steps_per_epoch=20, strength=0.0), two_losses(20))
+    np.testing.assert_array_equal(np.flatnonzero(states.window_count == 0), [3, 7, 11, 15, 19])
+
+
 def test_updates_pass_through_a_chain():
     balancer = rebalance({"a": 1.0}, steps_per_epoch=2, strength=1.0)
     optimizer = optax.chain(balancer, optax.sgd(0.5))

@@ -65,6 +65,28 @@ def test_without_fixed_intermediate_weights_every_prediction_is_a_term():
 WEIGHTS = {"ranking": 1.0, "pixelwise": 1.0, "pairwise": 2.0, "dense": 1.0}
 
 
+def test_without_intermediate_predictions_a_term_keeps_its_name():
+    objective = Objective(parse_terms("ranking+pairwise"), heads=0, fixed_intermediate=False)
+    assert objective.initial_weights(WEIGHTS) == pytest.approx({"ranking": 1 / 3, "pairwise": 2 / 3})
+    assert objective(outputs(heads=0), batch()).keys() == {"ranking", "pairwise"}
+
+
+def test_the_objective_of_a_configuration():
+    config = overlay(
+        model={"heads": 1},
+        loss={"terms": "improved_ranking+pairwise", "pool_scale": 0.25, "drop_easy": 0.5},
+        rebalance={"fixed_intermediate": False},
+    )
+    terms, options = parse_terms(config.loss.terms), TermOptions(pool_scale=0.25, drop_easy=0.5)
+    expected = Objective(terms, heads=1, options=options, fixed_intermediate=False)
+    assert make_objective(config, EVERYTHING) == expected
+
+
+@pytest.mark.parametrize(("terms", "needs"), [("ranking+pairwise", False), ("ranking+holistic", True)])
+def test_needs_discriminator(terms, needs):
+    assert Objective(parse_terms(terms), heads=0).needs_discriminator is needs
+
+
 def test_initial_weights_sum_to_one():
     assert Objective(parse_terms("ranking+pixelwise"), heads=2).initial_weights(WEIGHTS) == {
         "ranking": 0.5,

@@ -2,6 +2,7 @@
 
 python -m mdepth_jax.benchmark step [--batch_size 4 --height 224 --width 448]   the training step against nnx.Conv
 python -m mdepth_jax.benchmark balancers                                        the cost of balancing the losses
+python -m mdepth_jax.benchmark losses                                           the affine terms against RMSE
 python -m mdepth_jax.benchmark encoders                                         every encoder, and compiling it
 python -m mdepth_jax.benchmark data                                             the data pipeline
 python -m mdepth_jax.benchmark tflite A.tflite B.tflite ... [--threads 1]       exported networks, against the first
@@ -28,11 +29,17 @@ from mdepth_jax.pruning.layer_timing import time_network
 from mdepth_jax.tflite.device import Device
 from mdepth_jax.training import environment
 from mdepth_jax.training.run_directory import config_of_weights
-from mdepth_jax.training.step_timing import benchmark_balancers, benchmark_convolutions, benchmark_encoders
+from mdepth_jax.training.step_timing import (
+    benchmark_balancers,
+    benchmark_convolutions,
+    benchmark_encoders,
+    benchmark_losses,
+)
 
 BATCH_BENCHMARKS = {
     "step": benchmark_convolutions,
     "balancers": benchmark_balancers,
+    "losses": benchmark_losses,
     "encoders": benchmark_encoders,
     "data": benchmark_pipeline,
 }
@@ -130,7 +137,7 @@ def parse(argv: Sequence[str] | None) -> BatchFlags | FileFlags | LayerFlags:
     device.add_argument("--threads", type=int, default=1, help="of the CPU (default: 1)")
     device.add_argument("--device", choices=("here", "adb"), default="here", help="adb: a connected Android phone")
     device.add_argument("--tool", type=Path, help="with adb: TensorFlow's benchmark_model, if not on the phone")
-    names = "step|balancers|encoders|data|tflite|layers"
+    names = "step|balancers|losses|encoders|data|tflite|layers"
     commands = parser.add_subparsers(required=True, dest="benchmark", metavar=names)
     for name in BATCH_BENCHMARKS:
         commands.add_parser(name, parents=[shared, batch]).set_defaults(flags=BatchFlags)

@@ -67,7 +67,7 @@ def test_table_of_layers(capsys, tmp_path, monkeypatch):
 
 
 def test_benchmarks_on_batches_share_their_flags():
-    for name in ("step", "balancers", "encoders", "data"):
+    for name in ("step", "balancers", "losses", "encoders", "data"):
         flags = benchmark.parse([name, "--batch_size", "2", "--height", "32", "--rounds", "3"])
         expected = {"benchmark": name, "batch_size": 2, "height": 32, "width": 448, "rounds": 3, "json": None}
         assert flags == benchmark.BatchFlags(**expected)

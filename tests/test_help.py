@@ -14,7 +14,7 @@ COMMANDS = [
     if "    cli.run(main)\n" in path.read_text()
 ]
 PARTS = [
-    *(("benchmark", part) for part in ("step", "balancers", "encoders", "data", "tflite")),
+    *(("benchmark", part) for part in ("step", "balancers", "losses", "encoders", "data", "tflite")),
     *(("gallery", part) for part in ("photographs", "failures")),
     ("prepare", "teacher"),
 ]

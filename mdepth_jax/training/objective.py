@@ -97,6 +97,6 @@ def make_objective(config: ConfigDict, supervision: Supervision) -> Objective:
     return Objective(
         terms,
         heads=config.model.heads,
-        options=TermOptions(pool_scale=config.loss.pool_scale, drop_easy=config.loss.drop_easy),
+        options=TermOptions(pool_scale=config.loss.pool_scale, drop_easy=config.loss.drop_easy, trim=config.loss.trim),
         fixed_intermediate=config.rebalance.fixed_intermediate,
     )

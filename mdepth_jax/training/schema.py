@@ -19,7 +19,7 @@ _DATA = {
     "root": Key("", "Folder of the data set, raw or prepared."),
     "train": Key("train", "Training split: `pairs_SPLIT.csv`, `SPLIT.csv` or records in the root; or path of a CSV."),
     "eval": Key("test", "Held-out split, likewise."),
-    "unlabelled": Key("", "Folder with `images/` and `teacher/` that adds images to the pixel-wise term alone."),
+    "unlabelled": Key("", "Folder with `images/` and `teacher/`, without pairs, for the terms of the teacher's depth."),
     "count": Key(0, "Scenes: number of training images.", at_least=0),
     "eval_count": Key(0, "Scenes: number of held-out images.", at_least=0),
     "height": Key(224, "Height of the network's input in pixels.", above=0),
@@ -45,7 +45,7 @@ _DATA = {
     "log": Key(0.0, "Predict this factor times the logarithm of depth; 0: depth itself.", at_least=0),
 }
 _TEACHER = {
-    "maps": Key(False, "Read cached maps of a teacher, for the pixel-wise term."),
+    "maps": Key(False, "Read cached maps of a teacher, for the terms of its depth (`pixelwise`, `affine`, ...)."),
     "run": Key("", "Teacher that runs in training: `embedded`, a run directory or a file; adds its features."),
     "inverted": Key(False, "The teacher's depth, of maps or of a run, is larger where nearer; it is negated."),
 }
@@ -58,6 +58,12 @@ _LOSS = {
     "pool_scale": Key(0.5, "Pair-wise term: side of a node as a share of the feature map.", at_least=0, at_most=1),
     "drop_easy": Key(
         0.0, "Improved ranking: share of the unequal pairs, the easiest, that is left out.", at_least=0, below=1
+    ),
+    "trim": Key(
+        0.0,
+        "Affine term: share of the pixels of an image, those with the largest errors, that is left out (MiDaS: 0.2).",
+        at_least=0,
+        below=1,
     ),
 }
 _DISCRIMINATOR = {

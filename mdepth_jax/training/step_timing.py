@@ -13,15 +13,15 @@ import optax
 from flax import nnx
 from ml_collections import ConfigDict
 
+from mdepth_jax.data.types import Supervision
 from mdepth_jax.models import ENCODERS, DepthNet, build_model
 from mdepth_jax.models.layers import Conv, DepthwiseConv
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.config import overlay
-from mdepth_jax.training.objective import Objective
+from mdepth_jax.training.objective import make_objective
 from mdepth_jax.training.optimizers import OPTIMIZERS, make_balancer, make_optimizer
 from mdepth_jax.training.state import create_state
 from mdepth_jax.training.step import make_mesh, make_train_step, replicate, shard_batch
-from mdepth_jax.training.terms import parse_terms
 
 Row = dict[str, Any]
 RECIPE = ("ranking", "pixelwise", "pairwise")
@@ -68,6 +68,25 @@ def benchmark_balancers(batch_size: int, height: int, width: int, rounds: int) -
         name: build_step(build_model(config.model, rngs=nnx.Rngs(0)), config, batch) for name, config in configs.items()
     }
     return compare_steps(steps | {f"rebalancing alone, {UPDATES} times": build_rebalancing()}, rounds)
+
+
+def benchmark_losses(batch_size: int, height: int, width: int, rounds: int) -> list[Row]:
+    """Times the step with the affine terms of a teacher's depth against that with the pixel-wise term.
+
+    Arguments and result are those of `benchmark_convolutions`.
+    """
+    batch = random_batch(batch_size, height, width)
+    configs = {
+        "pixelwise": {"terms": "ranking+pixelwise"},
+        "affine": {"terms": "ranking+affine"},
+        "affine, trimmed": {"terms": "ranking+affine", "trim": 0.2},
+        "affine + gradient_matching": {"terms": "ranking+affine+gradient_matching"},
+    }
+    steps = {}
+    for name, loss in configs.items():
+        config = overlay(loss=loss)
+        steps[f"ranking + {name}"] = build_step(build_model(config.model, rngs=nnx.Rngs(0)), config, batch)
+    return compare_steps(steps, rounds)
 
 
 def benchmark_encoders(batch_size: int, height: int, width: int, rounds: int) -> list[Row]:
@@ -163,7 +182,7 @@ def build_step(model: DepthNet, config: ConfigDict, batch: dict[str, np.ndarray]
         batch: Batch of every step.
     """
     mesh = make_mesh()
-    objective = Objective(parse_terms(config.loss.terms), heads=config.model.heads)
+    objective = make_objective(config, Supervision(depth=True, teacher_depth=True, teacher_features=True))
     adversary = Adversary(config.discriminator, rngs=nnx.Rngs(1)) if objective.needs_discriminator else None
     weights = objective.initial_weights(config.loss.weights.to_dict())
     optimizer = make_optimizer(config, weights, optax.constant_schedule(1e-4), 1000)

@@ -36,10 +36,12 @@ class TermOptions:
     Attributes:
         pool_scale: Share of a side of the feature maps in one node of the pair-wise term.
         drop_easy: Share of the unequal pairs, the easiest, that the improved ranking leaves out.
+        trim: Share of the pixels of an image, those with the largest residuals, that the affine term leaves out.
     """
 
     pool_scale: float = 0.5
     drop_easy: float = 0.0
+    trim: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,14 @@ def _pixelwise(depth: Depth, batch: Batch, options: TermOptions) -> Scalar:
     return losses.rmse_loss(depth, *_known(batch["teacher_depth"]))
 
 
+def _affine(depth: Depth, batch: Batch, options: TermOptions) -> Scalar:
+    return losses.affine_invariant_loss(depth, *_known(batch["teacher_depth"]), trim=options.trim)
+
+
+def _gradient_matching(depth: Depth, batch: Batch, options: TermOptions) -> Scalar:
+    return losses.gradient_matching_loss(depth, *_known(batch["teacher_depth"]))
+
+
 def _pairwise(features: Features, batch: Batch, options: TermOptions) -> Scalar:
     return losses.pairwise_loss(features, batch["teacher_features"], pool_scale=options.pool_scale)
 
@@ -143,6 +153,13 @@ TERMS: Mapping[str, Term] = {
             needs_teacher_unit=True,
             weight=0.05,
             can_be_negative=True,
+        ),
+        Term("affine", "teacher_depth", "error up to scale and shift of the teacher's depth.", _affine),
+        Term(
+            "gradient_matching",
+            "teacher_depth",
+            "error of spatial gradients up to scale and shift of the teacher's depth.",
+            _gradient_matching,
         ),
         Term("dense", "depth", "RMSE to depth maps.", _dense, has_unit=True),
         Term("l1", "depth", "mean absolute error to depth maps.", _l1, has_unit=True),

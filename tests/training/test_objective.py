@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -48,6 +49,45 @@ def test_terms_are_the_losses_of_equation_5():
     np.testing.assert_allclose(
         result["pairwise"], losses.pairwise_loss(out.features, data["teacher_features"]), rtol=1e-6
     )
+
+
+def affine_batch(change=1.0, addend=0.0):
+    """A batch whose teacher's depth is unknown in parts, of one image altogether."""
+    data = batch()
+    teacher = data["teacher_depth"].at[1, 5:40].set(jnp.nan).at[3].set(jnp.nan)
+    return data | {"teacher_depth": teacher * change + addend}
+
+
+def test_affine_terms_are_the_losses_of_every_prediction():
+    objective = Objective(
+        parse_terms("ranking+affine+gradient_matching"), 2, TermOptions(trim=0.2), fixed_intermediate=False
+    )
+    out, data = outputs(), affine_batch()
+    result = jax.jit(objective)(out, data)
+    teacher, known = data["teacher_depth"], jnp.isfinite(data["teacher_depth"])
+    for index, depth in enumerate((out.depth, *out.auxiliary)):
+        expected = jax.jit(losses.affine_invariant_loss, static_argnames="trim")(depth, teacher, known, trim=0.2)
+        np.testing.assert_allclose(result[f"affine_{index}"], expected, rtol=1e-5)
+        expected = jax.jit(losses.gradient_matching_loss)(depth, teacher, known)
+        np.testing.assert_allclose(result[f"gradient_matching_{index}"], expected, rtol=1e-5)
+    moved = jax.jit(objective)(out, affine_batch(300.0, -5.0))
+    for name, value in moved.items():
+        assert np.isfinite(value)
+        np.testing.assert_allclose(value, result[name], rtol=1e-4)
+
+
+def test_affine_terms_leave_the_unit_of_the_network_free():
+    """A prediction in another unit has the same losses but for the ranking, whose gradient decides on the unit."""
+    terms = parse_terms("ranking+affine+gradient_matching")
+    config = overlay(loss={"terms": "ranking+affine+gradient_matching", "trim": 0.1})
+    objective = make_objective(config, Supervision(True, False, True, False))
+    assert (objective.terms, objective.options.trim) == (terms, 0.1)
+    out, data = outputs(), affine_batch()
+    scaled = out._replace(depth=7 * out.depth + 3, auxiliary=tuple(7 * depth + 3 for depth in out.auxiliary))
+    one, other = jax.jit(objective)(out, data), jax.jit(objective)(scaled, data)
+    for name in ("affine", "gradient_matching"):
+        np.testing.assert_allclose(other[name], one[name], rtol=1e-4)
+    assert other["ranking"] != one["ranking"]
 
 
 def test_without_fixed_intermediate_weights_every_prediction_is_a_term():

@@ -28,7 +28,14 @@ def test_keys_of_an_earlier_version_get_their_default_and_those_of_a_later_one_a
 
 @pytest.mark.parametrize(
     ("terms", "align"),
-    [("ranking", "nyu"), ("auto", "nyu"), ("ranking+pixelwise", "nyu"), ("mannequin", "none"), ("ranking+l1", "none")],
+    [
+        ("ranking", "nyu"),
+        ("auto", "nyu"),
+        ("ranking+pixelwise", "nyu"),
+        ("affine+gradient_matching", "nyu"),
+        ("mannequin", "none"),
+        ("ranking+l1", "none"),
+    ],
 )
 def test_relative_depth_is_aligned_before_it_is_compared(terms, align):
     """Whether or not the network predicts a logarithm: one of relative depth has no meaning either."""
@@ -48,8 +55,8 @@ def test_every_metric_has_one_view():
 
 
 def test_output_has_a_sign_and_a_unit():
-    for terms in ("auto", "ranking+pixelwise", "mannequin"):
+    for terms in ("auto", "ranking+pixelwise", "ranking+affine+gradient_matching", "mannequin"):
         assert "larger = farther: no unit" in describe_output(overlay(loss={"terms": terms}))
-    for terms in ("dense", "ranking+l1"):
+    for terms in ("dense", "ranking+l1", "dense+affine"):
         assert "in the unit of the depth maps" in describe_output(overlay(loss={"terms": terms}))
     assert describe_output(overlay(data={"log": 4.0})).endswith("; 4 times its natural logarithm")

@@ -22,6 +22,7 @@ def test_a_term_has_one_way_to_be_computed(term):
         ("auto", ["ranking", "pixelwise", "pairwise"]),
         ("l1+ranking", ["l1", "ranking"]),
         ("dense+dense", ["dense"]),
+        ("affine+gradient_matching", ["affine", "gradient_matching"]),
     ],
 )
 def test_parse_terms(text, names):
@@ -48,6 +49,7 @@ def test_resolve_terms(terms, supervision, expected):
         ("rank", "'rank' is not a term"),
         ("ranking+pairwise", "'pairwise' needs a teacher with features"),
         ("pixelwise", "'pixelwise' needs a teacher"),
+        ("affine", "'affine' needs a teacher"),
         ("dense", "'dense' needs depth maps"),
     ],
 )

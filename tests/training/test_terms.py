@@ -35,6 +35,11 @@ def test_parse_terms(text, names):
         ("auto", Supervision(), ("ranking",)),
         ("auto", Supervision(teacher_depth=True), ("ranking", "pixelwise")),
         ("auto", EVERYTHING, ("ranking", "pixelwise", "pairwise")),
+        (
+            "auto",
+            Supervision(teacher_depth=True, teacher_meanings=("relative depth",)),
+            ("ranking", "affine", "gradient_matching"),
+        ),
         ("dense", EVERYTHING, ("dense",)),
         ("pixelwise+ranking", EVERYTHING, ("pixelwise", "ranking")),
     ],

@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from flax import nnx
 
+from mdepth_jax.data.sources.scenes import Scenes
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import Header, TrainingRun, count_parameters, default_config, save_weights
 from mdepth_jax.models.teachers import load_encdecresnet, load_teacher
@@ -117,7 +119,10 @@ def test_a_teacher_of_another_unit(saved):
 
 
 def test_the_embedded_teacher():
-    prediction = load_teacher("embedded")(jnp.zeros((1, 96, 128, 3), jnp.uint8))
-    assert prediction.depth.shape == (1, 96, 128, 1)
+    """Its depth grows with that of rendered scenes: larger = farther."""
+    scenes = Scenes(4, 96, 128, split="test")
+    prediction = load_teacher("embedded")(np.stack([scenes[index]["image"] for index in range(4)]))
+    assert prediction.depth.shape == (4, 96, 128, 1)
     assert prediction.features.shape[1:3] == (48, 64)
-    assert np.isfinite(prediction.depth).all()
+    for index, depth in enumerate(prediction.depth):
+        assert scipy.stats.spearmanr(depth.ravel(), scenes[index]["depth"].ravel()).statistic > 0.5

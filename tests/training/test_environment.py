@@ -1,5 +1,7 @@
 import json
 
+import jax
+
 from mdepth_jax.training import environment
 
 
@@ -8,6 +10,7 @@ def test_every_start_has_an_entry(tmp_path):
         environment.record(tmp_path)
     first, second = json.loads((tmp_path / "environment.json").read_text())
     assert first["packages"] == second["packages"]
+    assert first["packages"]["jax"] == jax.__version__
     assert first["devices"] == ["cpu", "cpu"]
 
 

@@ -56,8 +56,13 @@ def test_two_devices_give_the_result_of_one(config, model, objective):
 
 
 def test_step_moves_everything_and_counts(config, model, objective):
+    before = jax.device_get(nnx.state(model, nnx.Param)), jax.device_get(nnx.state(model, nnx.BatchStat))
     state, scalars, _ = train(config, model, objective, jax.devices()[:1], steps=2)
     assert int(state.step) == 2
+    for old, new in zip(before, (state.params, state.batch_stats), strict=True):
+        for path, value in jax.tree_util.tree_leaves_with_path(new):
+            moved = value != dict(jax.tree_util.tree_leaves_with_path(old))[path]
+            assert moved.any(), jax.tree_util.keystr(path)
     assert set(scalars[0]) == {"total", "gradient_norm", *(f"{kind}/{name}" for kind in ("loss", "weight")
                                                            for name in ("ranking", "dense"))}  # fmt: skip
     expected = sum(scalars[0][f"weight/{name}"] * scalars[0][f"loss/{name}"] for name in ("ranking", "dense"))
@@ -73,13 +78,14 @@ def test_the_given_state_is_donated(config, model, objective):
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
 
 
-def test_evaluation_takes_no_gradient_and_changes_nothing(config, model, objective):
+def test_evaluation_uses_the_running_statistics_and_changes_nothing(config, model, objective):
     graph, state = create_state(model, optax.identity())
     before = jax.device_get(state.batch_stats)
     batch = shard_batch(random_batch(0), make_mesh(jax.devices()[:1]))
-    first = make_eval_step(graph)(state.params, state.batch_stats, batch)
-    again = make_eval_step(graph)(state.params, state.batch_stats, batch)
-    np.testing.assert_array_equal(first["depth"], again["depth"])
+    found = make_eval_step(graph)(state.params, state.batch_stats, batch)["depth"]
+    model.eval()
+    expected = nnx.jit(lambda model, image: model(image).depth)(model, batch["image"])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.ptp(expected))
     for left, right in zip(jax.tree.leaves(before), jax.tree.leaves(state.batch_stats), strict=True):
         np.testing.assert_array_equal(left, right)
 

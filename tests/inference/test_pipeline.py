@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdepth_jax.data.images import read_image, resize_image, resize_map
+from mdepth_jax.data.images import read_image, read_map, resize_image, resize_map
 from mdepth_jax.errors import UserError
 from mdepth_jax.inference.depth_files import DepthWriter
 from mdepth_jax.inference.inputs import find_inputs
@@ -77,20 +77,31 @@ def test_files_that_cannot_be_read_do_not_stop_the_others(folder, tmp_path):
     assert len(outcome.ranges) == len(list((tmp_path / "out").glob("*_color.png"))) == 3
 
 
+def brighter_side(frame):
+    return "right" if np.diff(frame.astype(int).mean((0, 2))).sum() > 0 else "left"
+
+
 def test_a_video_becomes_videos_and_a_map_for_each_frame(tmp_path):
-    random = np.random.default_rng(0)
+    """The last two of five frames are mirrored; what is brighter is farther, so darker in the color map."""
+    ramp = np.tile(np.linspace(0, 250, 60).astype(np.uint8)[:, np.newaxis], (40, 1, 3))
     video = VideoWriter(tmp_path / "film.mp4", Fraction(10), 40, 60)
-    for _ in range(5):
-        video.write(random.integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    for number in range(5):
+        video.write(ramp if number < 3 else np.ascontiguousarray(ramp[:, ::-1]))
     video.close()
     writer = DepthWriter(output=tmp_path / "out", kinds=["color", "side_by_side", "raw16"])
     assert len(predict(writer, tmp_path / "film.mp4").ranges) == 5
     for kind, width in {"color": 60, "side_by_side": 120}.items():
         video = open_video(tmp_path / f"out/film_{kind}.mp4")
-        assert [frame.shape for frame in video.frames] == [(40, width, 3)] * 5
+        frames = list(video.frames)
+        assert [frame.shape for frame in frames] == [(40, width, 3)] * 5
+        assert [brighter_side(frame[:, -60:]) for frame in frames] == ["left"] * 3 + ["right"] * 2
+        if kind == "side_by_side":
+            assert [brighter_side(frame[:, :60]) for frame in frames] == ["right"] * 3 + ["left"] * 2
         assert video.rate == 10
-    maps = sorted(path.name for path in (tmp_path / "out/film").iterdir())
-    assert maps == [f"{number:06d}.png" for number in range(5)]
+    maps = sorted((tmp_path / "out/film").iterdir())
+    assert [path.name for path in maps] == [f"{number:06d}.png" for number in range(5)]
+    sides = [brighter_side(read_map(path)[..., np.newaxis]) for path in maps]
+    assert sides == ["right"] * 3 + ["left"] * 2
 
 
 @pytest.mark.parametrize(("inputs", "output", "message"), [

@@ -97,7 +97,7 @@ def write_teacher_maps(job: TeacherJob) -> TeacherReport:
     if existing := len(paths) - len(missing):
         parts.append(f"{existing} were there already")
     if known and np.mean(known) < 1:
-        parts.append(f"{1 - np.mean(known):.1%} of the pixels are unknown")
+        parts.append(f"{1 - np.mean(known):.2%} of the pixels are unknown")
     if failures:
         parts.append(f"{len(failures)} images have no map")
     return TeacherReport("; ".join(parts), failures)

@@ -19,7 +19,7 @@ def check_sign(network: OnnxNetwork, source: Path) -> None:
 
     Counts the unequal pairs that it orders as labeled and those that it orders the other way round, ties left out, on
     `MAX_IMAGES` images at most. It stops as soon as the right ones are more than half by more than chance would have
-    it, or the wrong ones by twice as much, most often after a dozen pairs. Training pairs come first, and the others are
+    it, or the wrong ones by twice as much: most often after a dozen pairs. Training pairs come first; the others are
     read only if those decide nothing.
 
     Args:

@@ -65,9 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         config.data.eval_crop = flags.crop
         has_maps = bool(flags.depth_scale)
     elif flags.model.suffix == ".tflite":
-        raise UserError(f"{flags.model}: an exported file does not know its held-out set; give `pairs`")
+        raise UserError(f"{flags.model}: an exported file does not know its test set; give `pairs`")
     else:
-        source = loading.open_eval_source(config, wanted_maps(config))
+        source = loading.open_test_source(config, wanted_maps(config))
         has_maps = wanted_maps(config).depth
     if flags.align == "nyu" and not has_maps:
         raise UserError(f"`align` is {flags.align!r}, but {flags.model} is not evaluated on depth maps; give "

@@ -75,7 +75,7 @@ def save_curves(path: pathlib.Path, records: Sequence[dict[str, Any]]) -> None:
         path: Path of the PNG.
         records: Records of `metrics.jsonl`.
     """
-    panels = {"loss": "losses (raw)", "weight": "weights of the losses", "eval": "scores on the held-out set"}
+    panels = {"loss": "losses (raw)", "weight": "weights of the losses", "val": "scores on the validation set"}
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     for axis, (group, title) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):

@@ -126,7 +126,7 @@ def test_a_fixed_batch_is_learned_in_fifty_steps(name, folder, tmp_path, monkeyp
 def check_records(name, config, result):
     assert result.finished
     assert {key.removeprefix("loss/") for key in result.records[0] if key.startswith("loss/")} == RUNS[name]
-    assert f"eval/{config.train.best_by}" in result.records[-1]
+    assert f"test/{config.train.best_by}" in result.records[-1]
 
 
 def test_every_row_of_the_paper_is_a_configuration():

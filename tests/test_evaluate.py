@@ -59,6 +59,7 @@ def test_pairs(folder, network, tmp_path, capsys):
     assert scores["scores"]["whdr"] == {
         "metric": "whdr", "value": expected.whdr, "data_set": "scenes", "split": "test", "count": 6, "step": 7,
         "data_name": KNOWN_SETS["scenes"].name, "weights": hashlib.sha256(b"weights").hexdigest(),
+        "interval": expected.interval,
         "protocol": {"view": "whole", "crop": "none", "align": "none", "height": 32, "width": 64},
     }  # fmt: skip
     printed = capsys.readouterr().out
@@ -100,15 +101,15 @@ def test_depth_maps_next_to_the_images(folder, network, tmp_path, capsys):
 def test_a_file_of_weights_knows_its_held_out_set(tmp_path, capsys):
     path = save_run(tmp_path) / "model.safetensors"
     evaluate.main(["--model", str(path)])
-    assert "n = 20 held-out pairs" in capsys.readouterr().out
+    assert "n = 20 pairs on 4 images" in capsys.readouterr().out
 
 
 def test_an_exported_file_needs_pairs(folder, tmp_path, capsys):
     path = save_mean(tmp_path / "mean.tflite")
-    with pytest.raises(UserError, match="does not know its held-out set; give `pairs`"):
+    with pytest.raises(UserError, match="does not know its test set; give `pairs`"):
         evaluate.main(["--model", str(path)])
     evaluate.main(["--model", str(path), "--pairs", str(folder / "pairs_test.csv")])
-    assert "n = 6 held-out pairs" in capsys.readouterr().out
+    assert "n = 6 pairs on 6 images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -148,10 +149,10 @@ def test_a_run_is_evaluated_as_it_evaluates_itself(folder, tmp_path, optax_promo
     model = build_model(config.model, rngs=nnx.Rngs(0))
     objective = make_objective(config, supervision)
     Trainer(config=config, workdir=tmp_path, model=model, objective=objective, data=data).run()
-    own = {key: value for key, value in logbook.read(tmp_path)[-1].items() if key.startswith("eval/")}
+    own = {key: value for key, value in logbook.read(tmp_path)[-1].items() if key.startswith("test/")}
     evaluate.main(["--model", str(tmp_path), "--json", str(tmp_path / "scores.json")])
     result = json.loads((tmp_path / "scores.json").read_text())
-    assert {f"eval/{name}": result[name] for name in ("whdr", "rmse", "delta1", "si_rmse")} == pytest.approx(own)
+    assert {f"test/{name}": result[name] for name in ("whdr", "rmse", "delta1", "si_rmse")} == pytest.approx(own)
     header = load_weights(tmp_path).header
     assert header.scores["rmse"].protocol.view == "middle"
     weights = hash_file(tmp_path / "model.safetensors")

@@ -89,7 +89,7 @@ def test_save_curves(tmp_path, figures):
     records = [
         {"step": 10, "loss/ranking": 0.7, "loss/pairwise": 0.2, "weight/ranking": 1.0},
         {"step": 20, "loss/ranking": 0.6, "weight/ranking": 0.5},
-        {"step": 20, "eval/whdr": 0.3},
+        {"step": 20, "val/whdr": 0.3},
     ]
     plots.save_curves(tmp_path / "curves.png", records)
     assert size(tmp_path / "curves.png") == (1320, 396)
@@ -127,7 +127,7 @@ def test_save_tradeoff(tmp_path, figures):
 def test_loss_weights_have_a_panel_for_each_run(tmp_path, figures, count, expected):
     def records(number):
         steps = [{"step": step, "total": 1.0, "weight/ranking": number + step} for step in (0, 20)]
-        return [*steps, {"step": 20, "eval/whdr": 0}]
+        return [*steps, {"step": 20, "val/whdr": 0}]
 
     plots.save_loss_weights(tmp_path / "weights.png", {f"run {number}": records(number) for number in range(count)})
     assert size(tmp_path / "weights.png") == expected

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -13,11 +14,12 @@ from ml_collections import ConfigDict
 from mdepth_jax import licenses
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.crops import CROPS
+from mdepth_jax.data.holdout import hold_out
 from mdepth_jax.data.sources.folders import ImageFolder
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
 from mdepth_jax.data.sources.scenes import Scenes
-from mdepth_jax.data.types import Data, DataSetInfo, Example, Source, Supervision, WantedMaps
+from mdepth_jax.data.types import Data, DataSetInfo, EvalSet, Example, Source, Supervision, WantedMaps
 from mdepth_jax.errors import UserError
 
 
@@ -40,28 +42,52 @@ class Concatenation:
         return self.sources[number][index - self._ends[number] + len(self.sources[number])]
 
 
-def open_train_source(config: ConfigDict, wanted: WantedMaps) -> Source:
-    """Opens the training set.
+class Sources(NamedTuple):
+    """Data sets of a run.
+
+    Attributes:
+        train: Training set, without the images that are held out.
+        val: Validation set; None if nothing is held out.
+        test: Test set; a teacher's maps are optional there, because they are only drawn, as in a validation split.
+    """
+
+    train: Source
+    val: Source | None
+    test: Source
+
+
+def open_sources(config: ConfigDict, wanted: WantedMaps) -> Sources:
+    """Opens the data sets of a run.
+
+    The validation set is the split `data.val`, or `data.val_share` of the labeled training images; scenes are rendered
+    for it, as many as that share of the training scenes.
 
     Args:
         config: Complete configuration.
         wanted: Maps to read.
 
     Raises:
-        UserError: If the data set or its split is missing or damaged.
+        UserError: If a data set or its split is missing or damaged.
     """
     data = config.data
     if data.source == "scenes":
-        return Scenes(data.count, data.height, data.width, seed=config.seed, pairs_per_image=data.pairs or 1)
+        count = int(data.val_share * data.count + 1e-9)
+        val: Source | None = _render(data, count, "validation", data.val_seed) if count else None
+        scenes = Scenes(data.count, data.height, data.width, seed=config.seed, pairs_per_image=data.pairs or 1)
+        return Sources(scenes, val, open_test_source(config, wanted))
     maps = _make_maps(data, wanted)
-    labelled = _open_split(data, data.train, maps)
-    if not data.unlabelled:
-        return labelled
-    return Concatenation(labelled, ImageFolder(pathlib.Path(data.unlabelled), maps=maps))
+    train = _open_split(data, data.train, maps)
+    if data.val:
+        val = _open_split(data, data.val, dataclasses.replace(maps, teacher_optional=True))
+    else:
+        train, val = hold_out(train, data.val_share, data.val_seed)
+    if data.unlabelled:
+        train = Concatenation(train, ImageFolder(pathlib.Path(data.unlabelled), maps=maps))
+    return Sources(train, val, open_test_source(config, wanted))
 
 
-def open_eval_source(config: ConfigDict, wanted: WantedMaps) -> Source:
-    """Opens the held-out set; a teacher's maps are optional there, because they are only drawn.
+def open_test_source(config: ConfigDict, wanted: WantedMaps) -> Source:
+    """Opens the test set of a run.
 
     Args:
         config: Complete configuration.
@@ -72,12 +98,12 @@ def open_eval_source(config: ConfigDict, wanted: WantedMaps) -> Source:
     """
     data = config.data
     if data.source == "scenes":
-        return Scenes(data.eval_count, data.height, data.width, split="test", pairs_per_image=data.eval_pairs)
+        return _render(data, data.eval_count, "test", 0)
     return _open_split(data, data.eval, dataclasses.replace(_make_maps(data, wanted), teacher_optional=True))
 
 
 def open_data(config: ConfigDict, wanted: WantedMaps) -> tuple[Data, Supervision]:
-    """Opens both sets of a run.
+    """Opens the data of a run.
 
     Args:
         config: Complete configuration.
@@ -87,13 +113,11 @@ def open_data(config: ConfigDict, wanted: WantedMaps) -> tuple[Data, Supervision
         This host's part of every batch, and the supervision that the data and the teacher provide.
 
     Raises:
-        UserError: If a data set is missing or damaged, or cannot fill the batches.
+        UserError: If a data set is missing or damaged, cannot fill the batches, or lacks what is to be measured on it.
     """
-    train, held_out = open_train_source(config, wanted), open_eval_source(config, wanted)
-    if config.train.best_by == "whdr" and not held_out.max_pairs:
-        raise UserError(
-            "the held-out set has no ordinal pairs; choose weights by depth: set `config.train.best_by=rmse`"
-        )
+    sources = open_sources(config, wanted)
+    train, val, test = sources
+    _check_labels(config, wanted, sources)
     supervision = Supervision(
         pairs=bool(train.max_pairs or config.data.sampled_pairs),
         depth=wanted.depth or config.data.source == "scenes",
@@ -101,29 +125,62 @@ def open_data(config: ConfigDict, wanted: WantedMaps) -> tuple[Data, Supervision
         teacher_features=bool(config.teacher.run),
         teacher_meanings=_teacher_meanings(train, config) if wanted.teacher_depth else (),
     )
-    spec, held_out_spec = batch_spec(config, wanted), eval_spec(config, wanted)
-    depth_spec = dataclasses.replace(held_out_spec, crop=config.data.crop)
-    has_two_views = wanted.depth and bool(held_out.max_pairs) and depth_spec != held_out_spec
-    if not held_out.max_pairs:
-        held_out_spec = depth_spec
-    host = {"process_index": jax.process_index(), "process_count": jax.process_count()}
+    spec = batch_spec(config, wanted)
+    pairs = max(source.max_pairs for source in (val, test) if source is not None)  # one compiled evaluation for both
+    data = Data(
+        train=lambda step: pipeline.train_batches(train, spec, seed=config.seed, start_step=step, **_host()),
+        steps_per_epoch=pipeline.steps_per_epoch(train, spec),
+        test=_make_eval_set(test, config, wanted, pairs),
+        val=None if val is None else _make_eval_set(val, config, wanted, pairs),
+        train_sets=_name_sets(train, config.data),
+    )
+    for held_out in (data.val, data.test):
+        if held_out and held_out.truths:
+            next(held_out.truths(), None)  # a map that does not fit its crop is found before the training
+    return data, supervision
+
+
+def _check_labels(config: ConfigDict, wanted: WantedMaps, sources: Sources) -> None:
+    """Checks that the validation set can choose, and that there is something to measure on the test set."""
+    if config.train.best_by == "whdr" and sources.val is not None and not sources.val.max_pairs:
+        raise UserError(
+            "the validation set has no ordinal pairs to choose weights by; keep the last weights: set"
+            " `config.data.val_share=0`, choose by depth: set `config.train.best_by=rmse`, or name a split with pairs:"
+            " `config.data.val=SPLIT`"
+        )
+    if not (sources.test.max_pairs or wanted.depth):
+        raise UserError(
+            "the test set has no ordinal pairs; measure depth: set `config.train.best_by=rmse`, or name a split with"
+            " pairs: `config.data.eval=SPLIT`"
+        )
+
+
+def _make_eval_set(source: Source, config: ConfigDict, wanted: WantedMaps, pairs: int) -> EvalSet:
+    """Returns the batches of a set: pairs on whole images, depth maps in the view of the training."""
+    spec = dataclasses.replace(eval_spec(config, wanted), pairs=pairs)
+    depth_spec = dataclasses.replace(spec, crop=config.data.crop)
+    has_two_views = wanted.depth and bool(source.max_pairs) and depth_spec != spec
+    if not source.max_pairs:
+        spec = depth_spec
 
     def truths() -> Iterator[np.ndarray | None]:
-        return pipeline.eval_truths(held_out, depth_spec, CROPS[config.data.eval_crop], **host)
+        return pipeline.eval_truths(source, depth_spec, CROPS[config.data.eval_crop], **_host())
 
-    if wanted.depth:
-        next(truths(), None)  # a map that does not fit its crop is found before the training
-    data = Data(
-        lambda step: pipeline.train_batches(train, spec, seed=config.seed, start_step=step, **host),
-        lambda: pipeline.eval_batches(held_out, held_out_spec, **host),
-        pipeline.steps_per_epoch(train, spec),
-        truths if wanted.depth else None,
-        (lambda: pipeline.eval_batches(held_out, depth_spec, **host)) if has_two_views else None,
-        _name_sets(train, config.data),
-        _name_sets(held_out, config.data)[0],
-        held_out.split,
+    return EvalSet(
+        batches=lambda: pipeline.eval_batches(source, spec, **_host()),
+        truths=truths if wanted.depth else None,
+        depth_batches=(lambda: pipeline.eval_batches(source, depth_spec, **_host())) if has_two_views else None,
+        info=_name_sets(source, config.data)[0],
+        split=source.split,
     )
-    return data, supervision
+
+
+def _host() -> dict[str, int]:
+    return {"process_index": jax.process_index(), "process_count": jax.process_count()}
+
+
+def _render(data: ConfigDict, count: int, split: str, seed: int) -> Scenes:
+    return Scenes(count, data.height, data.width, split=split, seed=seed, pairs_per_image=data.eval_pairs)
 
 
 def _name_sets(source: Source, data: ConfigDict) -> tuple[DataSetInfo, ...]:
@@ -178,7 +235,7 @@ def batch_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:
 
 
 def eval_spec(config: ConfigDict, wanted: WantedMaps) -> pipeline.BatchSpec:
-    """Returns the form of a batch of the held-out set: whole images, with all pairs.
+    """Returns the form of a batch of a validation or test set: whole images, with all pairs.
 
     Args:
         config: Complete configuration.

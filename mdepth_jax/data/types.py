@@ -104,30 +104,42 @@ class Batch(TypedDict):
     teacher_depth: NotRequired[Float32[np.ndarray, "batch height width 1"]]
 
 
+class EvalSet(NamedTuple):
+    """Images to evaluate on, as functions that open iterators.
+
+    Attributes:
+        batches: Function that iterates once over all batches.
+        truths: Function that iterates over the true depth map of every row of those batches, None for a row without
+            one; None if depth is not evaluated.
+        depth_batches: Function that iterates over the images in the view of those maps; None if it is that of
+            `batches`.
+        info: Data set, named.
+        split: Name of its split.
+    """
+
+    batches: Callable[[], Iterable[Batch]]
+    truths: Callable[[], Iterator[Float32[np.ndarray, "height width"] | None]] | None = None
+    depth_batches: Callable[[], Iterable[Batch]] | None = None
+    info: DataSetInfo = DataSetInfo()
+    split: str = ""
+
+
 class Data(NamedTuple):
-    """Data of a run, as functions that open iterators of NumPy batches.
+    """Data of a run.
 
     Attributes:
         train: Function from a step to the endless training batches from that step on.
-        evaluate: Function that iterates once over all batches of the held-out set.
         steps_per_epoch: Number of batches of an epoch.
-        truths: Function that iterates over the true depth map of every row of those batches, None for a row without
-            one; None if depth is not evaluated.
-        depth_batches: Function that iterates over the held-out images in the view of those maps; None if it is that of
-            `evaluate`.
+        test: Test set, read once at the end of the run.
+        val: Validation set, by which the run makes its choices; None if it makes none.
         train_sets: Data sets of the training set, each named.
-        eval_set: Data set of the held-out set, named.
-        eval_split: Name of its split.
     """
 
     train: Callable[[int], Iterator[Batch]]
-    evaluate: Callable[[], Iterable[Batch]]
     steps_per_epoch: int
-    truths: Callable[[], Iterator[Float32[np.ndarray, "height width"] | None]] | None = None
-    depth_batches: Callable[[], Iterable[Batch]] | None = None
+    test: EvalSet
+    val: EvalSet | None = None
     train_sets: tuple[DataSetInfo, ...] = ()
-    eval_set: DataSetInfo = DataSetInfo()
-    eval_split: str = ""
 
 
 class Supervision(NamedTuple):

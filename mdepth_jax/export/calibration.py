@@ -80,7 +80,7 @@ def read_training_images(config: ConfigDict, height: int, width: int, count: int
     """
     config = config.copy_and_resolve_references()
     config.data.height, config.data.width = height, width
-    source = loading.open_train_source(config, WantedMaps())
+    source = loading.open_sources(config, WantedMaps()).train
     spec = dataclasses.replace(loading.eval_spec(config, WantedMaps()), depth=False, crop=config.data.crop)
     return [rows.eval_row(source[place], spec, source.max_pairs)["image"] for place in _spread(len(source), count)]
 

@@ -9,8 +9,8 @@ from ml_collections import ConfigDict
 from mdepth_jax import licenses
 from mdepth_jax.export.metadata import Metadata
 from mdepth_jax.export.verification import Verification, describe_limits
-from mdepth_jax.metrics import whdr_interval
 from mdepth_jax.models import Header
+from mdepth_jax.models.score import TITLES, Score
 from mdepth_jax.tflite.quantization import FLOAT16_MAX
 from mdepth_jax.tflite.timing import FileTiming
 from mdepth_jax.training.provenance import has_unit, list_licenses
@@ -91,7 +91,7 @@ def _training(config: ConfigDict, header: Header) -> Rows:
     yield "teacher", " and ".join([*depths, teacher.run] if teacher.run else depths) or "none"
     yield "images", f"{data.height}x{data.width} (HxW), batches of {data.batch_size}"
     yield "optimizer", f"{optim.optimizer}, learning rate {optim.learning_rate:g}, {optim.schedule}"
-    yield "length", UNKNOWN if header.step is None else f"{config.train.epochs} epochs; step {header.step} is the best"
+    yield "length", UNKNOWN if header.step is None else f"{config.train.epochs} epochs; weights of step {header.step}"
     yield "initial weights", _initial_weights(config, header)
     yield "seed", config.seed
 
@@ -110,35 +110,34 @@ def _initial_weights(config: ConfigDict, header: Header) -> str:
 
 
 def _accuracy(card: ModelCard) -> str:
-    data, scores, verification = card.config.data, card.metadata.scores, card.verification
-    held_out = f"{data.eval_count} rendered scenes" if data.source == "scenes" else f"{data.root}, split {data.eval}"
-    rows = []
-    if "whdr" in scores:
-        rows.append(("network", "WHDR", *_whdr(scores["whdr"], int(scores.get("pairs", 0))), held_out))
-    for name, title in (("rmse", "RMSE"), ("delta1", "delta1"), ("si_rmse", "SI-RMSE")):
-        if name in scores:
-            maps = f"{scores.get('depth_maps') or UNKNOWN} maps"
-            rows.append(("network", title, f"{scores[name]:.4f}", "not computed", maps, held_out))
+    scores, verification = card.header.scores, card.verification
+    rows = [
+        _score_row("network", TITLES[name], score.value, score.interval, _count(score), score.origin)
+        for name, score in scores.items()
+    ]
     if verification.pairs:
-        for name, whdr in (("network", verification.network_whdr), ("this file", verification.file_whdr)):
-            rows.append((name, "WHDR", *_whdr(whdr, verification.pairs), "the pairs given to the conversion"))
+        judged = f"{verification.pairs} pairs", "the pairs given to the conversion"
+        rows += [
+            _score_row("network", "WHDR", verification.network_whdr, verification.network_interval, *judged),
+            _score_row("this file", "WHDR", verification.file_whdr, verification.file_interval, *judged),
+        ]
     if not rows:
         return "Unknown: the weights hold no score, and the conversion was given no pairs."
     table = tabulate.tabulate(
-        rows, headers=("of", "metric", "value", "95 %", "n", "held-out set"), tablefmt="github", disable_numparse=True
+        rows, headers=("of", "metric", "value", "95 %", "n", "measured on"), tablefmt="github", disable_numparse=True
     )
     return (
         f"{table}\n\nWHDR is the share of pairs of points that are ordered wrongly. Its interval covers the choice of "
-        "pairs, not the variation between seeds. The scores of the run are those of its best evaluation: the same set "
-        "chose the weights."
+        "images (bootstrap), not the variation between seeds. A test set is read once, after the weights are chosen."
     )
 
 
-def _whdr(rate: float, pairs: int) -> tuple[str, str, str]:
-    """Formats value, interval and number of pairs."""
-    if not pairs:
-        return f"{rate:.4f}", UNKNOWN, UNKNOWN
-    return f"{rate:.4f}", f"+- {whdr_interval(rate, pairs):.4f}", f"{pairs} pairs"
+def _count(score: Score) -> str:
+    return f"{score.count or UNKNOWN} {'pairs' if score.metric == 'whdr' else 'maps'}"
+
+
+def _score_row(of: str, title: str, value: float, interval: float | None, count: str, origin: str) -> tuple[str, ...]:
+    return of, title, f"{value:.4f}", "not computed" if interval is None else f"+- {interval:.4f}", count, origin
 
 
 def _file(card: ModelCard) -> Rows:

@@ -54,6 +54,8 @@ class Verification:
         pairs: Number of pairs on which WHDR was computed; 0 for none.
         network_whdr: WHDR of the network on the pairs.
         file_whdr: WHDR of the file on the pairs.
+        network_interval: Half of its 95 % interval for the network; None if unknown.
+        file_interval: Half of it for the file.
     """
 
     images: int
@@ -63,6 +65,8 @@ class Verification:
     pairs: int = 0
     network_whdr: float = 0.0
     file_whdr: float = 0.0
+    network_interval: float | None = None
+    file_interval: float | None = None
 
     def describe(self) -> list[str]:
         """Describes the verification in words, in one or two lines."""
@@ -111,7 +115,14 @@ def verify(
     config.data.crop = "none"
     expected, actual = (evaluate_network(network, pairs, config, batch_size=8) for network in (model, file))
     check_whdr(expected.whdr, actual.whdr)
-    return replace(result, pairs=expected.total, network_whdr=expected.whdr, file_whdr=actual.whdr)
+    return replace(
+        result,
+        pairs=expected.total,
+        network_whdr=expected.whdr,
+        file_whdr=actual.whdr,
+        network_interval=expected.interval,
+        file_interval=actual.interval,
+    )
 
 
 def compare_layers(model: DepthNet, content: bytes, quantize: Quantization, images: Images) -> list[LayerReport]:

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.data import loading, pipeline
 from mdepth_jax.data.crops import CROPS
-from mdepth_jax.data.types import Batch, Source, WantedMaps
+from mdepth_jax.data.types import Batch, EvalSet, Source, WantedMaps
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.score import Score, write_scores
 from mdepth_jax.training.evaluation import Evaluation, evaluate
@@ -50,16 +50,14 @@ def evaluate_network(
         eval_step = _make_function_step(network)
     spec = loading.eval_spec(config, WantedMaps(depth=has_maps))
     spec = dataclasses.replace(spec, batch_size=mesh.size * -(-batch_size // mesh.size))
-    truths, depth_batches = None, None
+    depth_spec = dataclasses.replace(spec, crop=config.data.crop) if has_maps else spec
+    held_out = EvalSet(lambda: _open_batches(source, spec if source.max_pairs else depth_spec))
     if has_maps:
-        depth_spec = dataclasses.replace(spec, crop=config.data.crop)
-        truths = pipeline.eval_truths(source, depth_spec, CROPS[config.data.eval_crop])
-        if depth_spec != spec:
-            depth_batches = _open_batches(source, depth_spec)
-    batches = _open_batches(source, spec)
-    if depth_batches is not None and not source.max_pairs:
-        batches, depth_batches = depth_batches, None
-    return evaluate(eval_step, batches, mesh, truths, depth_batches=depth_batches, log=config.data.log, align=align)
+        crop = CROPS[config.data.eval_crop]
+        held_out = held_out._replace(truths=lambda: pipeline.eval_truths(source, depth_spec, crop))
+    if source.max_pairs and depth_spec != spec:
+        held_out = held_out._replace(depth_batches=lambda: _open_batches(source, depth_spec))
+    return evaluate(eval_step, held_out, mesh, log=config.data.log, align=align)
 
 
 def _open_batches(source: Source, spec: pipeline.BatchSpec) -> Iterator[Batch]:
@@ -75,8 +73,8 @@ def to_json(evaluation: Evaluation, scores: Mapping[str, Score] | None = None) -
     """
     result: dict[str, Any] = dict(evaluation.scores)
     if evaluation.total:
+        result |= {"interval": evaluation.interval} if evaluation.interval is not None else {}
         result |= {
-            "interval": evaluation.interval,
             "pairs": evaluation.total,
             "wrong": evaluation.wrong,
             "row_whdr": evaluation.row_whdr,

@@ -2,7 +2,7 @@
 
 from mdepth_jax.metrics.alignment import align_to_nyu
 from mdepth_jax.metrics.dense import DenseSums, delta1, dense_sums, rmse, si_rmse
-from mdepth_jax.metrics.ordinal import row_baseline_wrong, whdr, whdr_counts, whdr_interval
+from mdepth_jax.metrics.ordinal import row_baseline_wrong, whdr, whdr_counts, whdr_interval, wrong_pairs
 
 __all__ = [
     "DenseSums",
@@ -15,4 +15,5 @@ __all__ = [
     "whdr",
     "whdr_counts",
     "whdr_interval",
+    "wrong_pairs",
 ]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+from numpy.typing import ArrayLike
 
 
 def whdr(
@@ -25,7 +26,7 @@ def whdr(
         relation: +1 where A is farther, -1 where A is nearer, 0 where both are equal.
         image_size: (height, width) of the original images, which may differ.
         valid: Mask of the pairs that count, False for padding; all True if None.
-        threshold: Largest difference that counts as equal, in the unit of `depth`; see `whdr_counts`.
+        threshold: Largest difference that counts as equal, in the unit of `depth`; see `wrong_pairs`.
 
     Returns:
         The rate in float32, 0 to 1; 0 where there is no valid pair.
@@ -55,12 +56,7 @@ def whdr_counts(
     *,
     threshold: float = 0.0,
 ) -> tuple[Int[Array, ""], Int[Array, ""]]:
-    """Counts the pairs that are ordered wrongly, and all pairs, so that batches add up exactly.
-
-    The rule is that of DIW's test code (Chen et al. 2016): depth is resized bilinearly (half-pixel centers) to the size
-    of the original image and read at the points. A pair with relation +1 or -1 is correct if the difference
-    `z[A] - z[B]` has that sign and exceeds `threshold` in size, so that a tie is wrong; one with relation 0 is correct
-    if the difference does not exceed it. Depth that is NaN is wrong.
+    """Counts the pairs that are ordered wrongly, see `wrong_pairs`, and all pairs, so that batches add up exactly.
 
     Args:
         depth: Relative depth, larger = farther, at any size.
@@ -83,31 +79,77 @@ def whdr_counts(
         (1, 2)
     """
     valid = jnp.ones(relation.shape, bool) if valid is None else valid
+    return jnp.sum(wrong_pairs(depth, points, relation, image_size, valid, threshold=threshold)), jnp.sum(valid)
+
+
+def wrong_pairs(
+    depth: Float[Array, "batch height width 1"],
+    points: Int[Array, "batch pairs 2 2"],
+    relation: Int[Array, "batch pairs"],
+    image_size: Int[Array, "batch 2"],
+    valid: Bool[Array, "batch pairs"] | None = None,
+    *,
+    threshold: float = 0.0,
+) -> Bool[Array, "batch pairs"]:
+    """Finds the pairs that are ordered wrongly.
+
+    The rule is that of DIW's test code (Chen et al. 2016): depth is resized bilinearly (half-pixel centers) to the size
+    of the original image and read at the points. A pair with relation +1 or -1 is correct if the difference
+    `z[A] - z[B]` has that sign and exceeds `threshold` in size, so that a tie is wrong; one with relation 0 is correct
+    if the difference does not exceed it. Depth that is NaN is wrong.
+
+    Args:
+        depth: Relative depth, larger = farther, at any size.
+        points: Pixels of the original images, from 0, as (A or B, y or x).
+        relation: +1 where A is farther, -1 where A is nearer, 0 where both are equal.
+        image_size: (height, width) of the original images, which may differ.
+        valid: Mask of the pairs that count, False for padding; all True if None.
+        threshold: Largest difference that counts as equal, in the unit of `depth`.
+
+    Returns:
+        True for each valid pair that is wrong.
+    """
+    valid = jnp.ones(relation.shape, bool) if valid is None else valid
     at_points = jax.vmap(_sample_resized)(depth[..., 0], points.astype(jnp.int32), image_size.astype(jnp.int32))
     difference = at_points[..., 0] - at_points[..., 1]
     ordered = relation.astype(difference.dtype) * difference > threshold
     correct = jnp.where(relation == 0, jnp.abs(difference) <= threshold, ordered)
-    return jnp.sum(valid & ~correct), jnp.sum(valid)
+    return valid & ~correct
 
 
-def whdr_interval(rate: float, pairs: int) -> float:
-    """Computes half of the 95 % confidence interval of a WHDR, `1.96 sqrt(rate (1 - rate) / pairs)`.
+def whdr_interval(wrong: ArrayLike, pairs: ArrayLike, *, samples: int = 1000, seed: int = 0) -> float:
+    """Computes half of the 95 % confidence interval of a WHDR by the bootstrap over images.
 
-    This normal approximation covers the choice of the pairs alone, not the seed of the training.
+    Pairs of one image are not independent: whole images are drawn again with replacement, as many as there are, and
+    the interval holds the middle 95 % of the rates of `samples` such sets. It covers the choice of the images and
+    their pairs, not the seed of the training.
 
     Args:
-        rate: WHDR, 0 to 1.
-        pairs: Number of pairs behind it.
+        wrong: Number of wrong pairs of each image, `[images]`.
+        pairs: Number of pairs of each image, `[images]`; images without pairs do not count.
+        samples: Number of sets that are drawn.
+        seed: Seed of the draws.
 
     Returns:
-        Half of the width of the interval, in the unit of `rate`.
+        Half of the width of the interval, in the unit of the rate; NaN for fewer than two images, which say nothing
+        about others.
 
     Example:
         >>> from mdepth_jax.metrics import whdr_interval
-        >>> f"0.1156 +- {whdr_interval(0.1156, pairs=74441):.4f}"
-        '0.1156 +- 0.0023'
+        >>> f"{whdr_interval([1, 0, 0, 1] * 50, pairs=[2] * 200):.3f}"
+        '0.035'
+
+    References:
+        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13.
     """
-    return 1.96 * math.sqrt(rate * (1 - rate) / pairs)
+    wrong, pairs = (np.asarray(counts, np.int64) for counts in (wrong, pairs))
+    wrong, pairs = wrong[pairs > 0], pairs[pairs > 0]
+    if len(pairs) < 2:
+        return math.nan
+    rng = np.random.default_rng(seed)
+    draws = (rng.integers(len(pairs), size=len(pairs)) for _ in range(samples))
+    low, high = np.quantile([wrong[drawn].sum() / pairs[drawn].sum() for drawn in draws], [0.025, 0.975])
+    return float(high - low) / 2
 
 
 def row_baseline_wrong(

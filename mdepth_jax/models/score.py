@@ -8,6 +8,7 @@ from typing import Any
 from mdepth_jax.data.types import DataSetInfo
 
 METRICS = ("whdr", "rmse", "delta1", "si_rmse")
+TITLES = {"whdr": "WHDR", "rmse": "RMSE", "delta1": "delta1", "si_rmse": "SI-RMSE"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Score:
         count: Number of ordinal pairs behind a WHDR, of depth maps behind any other metric.
         step: Training step of the weights.
         weights: SHA-256 of the file of weights in hexadecimal digits; empty in the header of that file itself.
+        interval: Half of the 95 % confidence interval, by the bootstrap over images; None if unknown.
     """
 
     metric: str
@@ -63,6 +65,7 @@ class Score:
     count: int = 0
     step: int | None = None
     weights: str = ""
+    interval: float | None = None
 
     @property
     def origin(self) -> str:
@@ -86,6 +89,7 @@ def make_scores(
     dense: Protocol | None = None,
     step: int | None = None,
     weights: str = "",
+    interval: float | None = None,
 ) -> dict[str, Score]:
     """Creates the scores of one evaluation, by metric.
 
@@ -99,6 +103,7 @@ def make_scores(
         dense: Protocol of the other metrics; None if unknown.
         step: Training step of the weights.
         weights: SHA-256 of the file of weights.
+        interval: Half of the 95 % confidence interval of WHDR; None if unknown.
     """
     data = data or DataSetInfo()
     return {
@@ -112,6 +117,7 @@ def make_scores(
             count=pairs if metric == "whdr" else depth_maps,
             step=step,
             weights=weights,
+            interval=interval if metric == "whdr" else None,
         )
         for metric, value in values.items()
     }

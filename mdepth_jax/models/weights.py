@@ -17,6 +17,7 @@ from mdepth_jax.errors import UserError
 from mdepth_jax.files import atomic_path, hash_file
 from mdepth_jax.models.depth_net import DepthNet, build_model, default_config
 from mdepth_jax.models.header import Header
+from mdepth_jax.models.score import Score
 
 FORMAT = "mdepth_jax/1"
 
@@ -95,9 +96,21 @@ def save_weights(
     if not heads:
         config.heads, model = 0, model.without_heads()
     tensors = {name: np.asarray(value).astype(dtype) for name, value in named_tensors(model).items()}
-    metadata = {"format": FORMAT, "model": config.to_json(), "about": header.to_json()}
-    with atomic_path(path) as temporary:
-        safetensors.numpy.save_file(tensors, temporary, metadata=metadata)
+    _write(_Content(path, config, header, tensors))
+
+
+def replace_scores(path: pathlib.Path, scores: Mapping[str, Score]) -> None:
+    """Replaces the scores in the header of a file of weights.
+
+    Args:
+        path: Path of the file.
+        scores: Scores of its weights, by metric.
+
+    Raises:
+        UserError: If the file cannot be read or written.
+    """
+    content = _read(path)
+    _write(replace(content, header=replace(content.header, scores=scores)))
 
 
 def export_weights(run: pathlib.Path, path: pathlib.Path, *, dtype: Any = np.float16) -> None:
@@ -194,6 +207,12 @@ def start_from(model: DepthNet, path: pathlib.Path) -> Start:
     for name, variable in variables.items():
         variable[...] = jnp.asarray(tensors[name], variable.dtype)
     return Start(content.header, new_heads)
+
+
+def _write(content: _Content) -> None:
+    metadata = {"format": FORMAT, "model": content.config.to_json(), "about": content.header.to_json()}
+    with atomic_path(content.path) as temporary:
+        safetensors.numpy.save_file(dict(content.tensors), temporary, metadata=metadata)
 
 
 def _read(path: pathlib.Path) -> _Content:

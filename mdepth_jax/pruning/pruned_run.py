@@ -34,7 +34,7 @@ def save_pruned_run(
         config: Configuration of the run that was pruned; it is not modified.
         earlier: Runs that the weights have been through, the first one first.
         data_sets: Data sets of the training, each named; empty if unknown.
-        scores: Header with the scores of the network on the held-out set of `config`; None if they are unknown.
+        scores: Header with the scores of the network on the validation set; None if they are unknown.
     """
     config = config.copy_and_resolve_references()
     config.name = config.name.removesuffix(SUFFIX) + SUFFIX

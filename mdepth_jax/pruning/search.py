@@ -93,30 +93,28 @@ class Search:
         return surgery.remove_channels(model, self.task.structure, self.kept)
 
     def save_run(self) -> None:
-        """Saves the network so far as an ordinary run, with its score if that is of the run's own held-out set."""
-        task, scores = self.task, None
-        if task.run_config.data.eval == task.config.data.eval:
-            scores = Header(scores=self._describe_score(self.history[-1].score))
+        """Saves the network so far as an ordinary run, with its score on the validation set."""
+        task = self.task
         save_pruned_run(
             self.workdir,
             self.pruned_model(),
             config=task.run_config,
             earlier=task.header.lineage,
             data_sets=task.data_sets,
-            scores=scores,
+            scores=Header(scores=self._describe_score(self.history[-1].score)),
         )
 
     def _describe_score(self, value: float) -> dict[str, Score]:
         """Returns the score with its origin."""
-        data, evaluation = self.trainer.data, self._evaluation
+        val, evaluation = self.trainer.val, self._evaluation
         ordinal, dense = make_protocols(self.task.config)
         part = " (a part)" if self.task.settings.evaluation_batches else ""
         return make_scores(
             {self.metric: value},
             pairs=evaluation.total if evaluation else 0,
             depth_maps=evaluation.maps if evaluation else 0,
-            data=data.eval_set,
-            split=data.eval_split + part,
+            data=val.info,
+            split=val.split + part,
             ordinal=ordinal,
             dense=dense,
         )

@@ -43,7 +43,7 @@ def load_task(
         weights: Path of a run or of its weights, see `models.weights.find_weights`.
         resource: Key of `resources.FORMATS`.
         settings: Settings of the search, with the resource budget.
-        overrides: Keys of the run's configuration to replace, with their values; `data.eval` for the search alone.
+        overrides: Keys of the run's configuration to replace, with their values; `data.val` for the search alone.
         latency_table: Path of the latency table, see `resources.make_resource`.
 
     Raises:
@@ -51,7 +51,7 @@ def load_task(
     """
     loaded = load_weights(weights)
     config = config_of_weights(loaded)
-    held_out, root = config.data.eval, config.data.root
+    val, root = config.data.val, config.data.root
     for key, value in (overrides or {}).items():
         override(config, key, value)
     if config.model.heads:
@@ -59,7 +59,7 @@ def load_task(
     config.model.update(loaded.config.to_dict() | {"dtype": config.model.dtype})
     check_config(config)
     run_config = config.copy_and_resolve_references()
-    run_config.data.eval = held_out
+    run_config.data.val = val
     structure = find_structure(loaded.model, config.data.height, config.data.width)
     task = PruningTask(
         model=loaded.model,

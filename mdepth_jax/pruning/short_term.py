@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mdepth_jax.data.types import Data
+from mdepth_jax.data.types import Data, EvalSet
+from mdepth_jax.errors import UserError
 from mdepth_jax.models.teachers import Prediction
 from mdepth_jax.pruning import surgery
 from mdepth_jax.pruning.surgery import Kept
@@ -31,8 +32,11 @@ class ShortTermTrainer:
     Args:
         task: Network to prune and settings of the search.
         objective: Losses of the training.
-        data: Training and held-out data.
+        data: Training and validation data.
         teacher: Function from a batch of images on the devices to depth and features; None for no teacher.
+
+    Raises:
+        UserError: If there is no validation set.
     """
 
     def __init__(
@@ -44,7 +48,13 @@ class ShortTermTrainer:
         teacher: Callable[[Any], Prediction] | None = None,
     ) -> None:
         self.config, self.settings, self.structure = task.config, task.settings, task.structure
+        if data.val is None:
+            raise UserError(
+                "the run holds out no images that proposals could be judged by; name a split that it was not trained "
+                "on: `config.data.val=SPLIT`"
+            )
         self.data, self.teacher = data, teacher
+        self.val = data.val
         self.mesh = make_training_mesh(self.config.data.batch_size)
         steady = self.config.copy_and_resolve_references()
         steady.rebalance.order = "off"
@@ -89,7 +99,7 @@ class ShortTermTrainer:
         return state.params, state.batch_stats
 
     def evaluate(self, params: Any, batch_stats: Any) -> Evaluation:
-        """Evaluates a network on the held-out set, or on as many of its batches as the settings allow.
+        """Evaluates a network on the validation set, or on as many of its batches as the settings allow.
 
         Args:
             params: Parameters of the network.
@@ -97,16 +107,21 @@ class ShortTermTrainer:
         """
         return evaluate(
             lambda batch: self.eval_step(params, batch_stats, batch),
-            self._some(self.data.evaluate()),
+            self._limit(self.val),
             self.mesh,
-            self.data.truths and self.data.truths(),
-            depth_batches=self.data.depth_batches and self._some(self.data.depth_batches()),
             log=self.config.data.log,
             align=default_alignment(self.config) == "nyu",
         )
 
-    def _some(self, batches: Iterable[Any]) -> Iterator[Any]:
-        return itertools.islice(batches, self.settings.evaluation_batches or None)
+    def _limit(self, val: EvalSet) -> EvalSet:
+        """Returns as much of the validation set as the settings allow."""
+
+        def limited(batches: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
+            return lambda: itertools.islice(batches(), self.settings.evaluation_batches or None)
+
+        return val._replace(
+            batches=limited(val.batches), depth_batches=val.depth_batches and limited(val.depth_batches)
+        )
 
 
 def _start_state(optimizer: optax.GradientTransformation, params: Any, batch_stats: Any, mask: Any) -> TrainState:

@@ -1,7 +1,8 @@
-"""Evaluation on a held-out set: WHDR with its uncertainty and the baseline of image rows; errors of depth maps."""
+"""Evaluation on a validation or test set: WHDR with its interval, the baseline of image rows, errors of depth maps."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,18 +15,18 @@ from jaxtyping import Array, Float
 
 from mdepth_jax import metrics
 from mdepth_jax.data.images import resize_map
+from mdepth_jax.data.types import EvalSet
 from mdepth_jax.training.step import Arrays, local_rows, shard_batch
 
 Map = Float[Array, "batch height width 1"]
-Truths = Iterator[np.ndarray | None]
 
 
 class Evaluation(NamedTuple):
-    """The result on a held-out set.
+    """The result on a validation or test set.
 
     Attributes:
-        wrong: Number of pairs ordered wrongly.
-        total: Number of pairs.
+        wrong_pairs: Number of pairs of each image that are ordered wrongly, `[images]`.
+        pairs: Number of pairs of each image, `[images]`.
         row_wrong: Wrong pairs of the baseline that calls the higher image row the farther one (a tie is half wrong).
         depth: Errors against the depth maps; None if depth is not evaluated.
         images: Images of the first batch, `[n, H, W, 3]`, uint8.
@@ -33,13 +34,23 @@ class Evaluation(NamedTuple):
         references: True depth of those images or the teacher's, `[n, H, W, 1]`; None if neither is known.
     """
 
-    wrong: int
-    total: int
+    wrong_pairs: np.ndarray
+    pairs: np.ndarray
     row_wrong: float
     depth: metrics.DenseSums | None
     images: np.ndarray
     predictions: np.ndarray
     references: np.ndarray | None
+
+    @property
+    def wrong(self) -> int:
+        """Number of pairs ordered wrongly."""
+        return int(self.wrong_pairs.sum())
+
+    @property
+    def total(self) -> int:
+        """Number of pairs."""
+        return int(self.pairs.sum())
 
     @property
     def scores(self) -> dict[str, float]:
@@ -65,44 +76,38 @@ class Evaluation(NamedTuple):
         return self.row_wrong / self.total
 
     @property
-    def interval(self) -> float:
-        """Half of the 95 % confidence interval of WHDR."""
-        return metrics.whdr_interval(self.whdr, self.total)
+    def interval(self) -> float | None:
+        """Half of the 95 % confidence interval of WHDR, by the bootstrap over images; None for fewer than two."""
+        half = metrics.whdr_interval(self.wrong_pairs, self.pairs)
+        return None if math.isnan(half) else half
 
 
 def evaluate(
-    eval_step: Callable[[Arrays], Arrays],
-    batches: Iterable[Any],
-    mesh: Mesh,
-    truths: Truths | None = None,
-    *,
-    depth_batches: Iterable[Any] | None = None,
-    log: float = 0.0,
-    align: bool = False,
+    eval_step: Callable[[Arrays], Arrays], held_out: EvalSet, mesh: Mesh, *, log: float = 0.0, align: bool = False
 ) -> Evaluation:
-    """Scores a network on a held-out set, counting every pair and every pixel once.
+    """Scores a network on a validation or test set, counting every pair and every pixel once.
 
     Args:
         eval_step: Function from a batch on the devices to the scores of `step.score_pairs`.
-        batches: Batches of `mdepth_jax.data.pipeline.eval_batches`.
+        held_out: Images with their pairs and depth maps, at whose sizes predictions are compared.
         mesh: Devices.
-        truths: Maps of `mdepth_jax.data.pipeline.eval_truths`, at whose sizes predictions are compared; None for no
-            evaluation of depth.
-        depth_batches: Batches of the same images in the view that the depth maps are compared in; None if it is that
-            of `batches`.
         log: Factor of the logarithm of depth that the network predicts; 0 if it predicts depth itself.
         align: Whether each prediction is first shifted and scaled to the mean and deviation of NYUv2 (relative depth).
     """
-    if depth_batches is not None:
-        dense = evaluate(eval_step, depth_batches, mesh, truths, log=log, align=align).depth
-        return evaluate(eval_step, batches, mesh)._replace(depth=dense)
-    counts = np.zeros(3)
+    if held_out.depth_batches is not None:
+        middle = held_out._replace(batches=held_out.depth_batches, depth_batches=None)
+        dense = evaluate(eval_step, middle, mesh, log=log, align=align).depth
+        return evaluate(eval_step, held_out._replace(truths=None, depth_batches=None), mesh)._replace(depth=dense)
+    truths = held_out.truths and held_out.truths()
+    counts: list[np.ndarray] = []
+    row_wrong = 0.0
     compared: list[metrics.DenseSums] = []
     first: tuple[Any, np.ndarray] | None = None
-    for batch in batches:
+    for batch in held_out.batches():
         arrays = {key: batch[key] for key in ("image", "points", "relation", "valid", "image_size")}
         result = eval_step(shard_batch(arrays, mesh))
-        counts += [int(result["wrong"]), int(result["total"]), float(result["row_wrong"])]
+        counts.append(np.stack([local_rows(result[name]) for name in ("wrong", "total")]))
+        row_wrong += float(result["row_wrong"])
         predictions = local_rows(result["depth"])
         if truths is not None:
             rows = zip(predictions, itertools.islice(truths, len(predictions)), strict=True)
@@ -110,12 +115,12 @@ def evaluate(
         first = first or (batch, predictions)
     assert first is not None, "the pipeline refuses an empty data set"
     batch, predictions = first
+    wrong, total = np.concatenate(counts, axis=1)
     dense = metrics.DenseSums.concatenate(compared) if truths is not None else None
-    if dense is not None and jax.process_count() > 1:
-        dense = multihost_utils.process_allgather(dense, tiled=True)
-    wrong, total, row_wrong = counts
+    if jax.process_count() > 1:
+        wrong, total, dense = multihost_utils.process_allgather((wrong, total, dense), tiled=True)
     references = batch.get("depth", batch.get("teacher_depth"))
-    return Evaluation(int(wrong), int(total), row_wrong, dense, batch["image"], predictions, references)
+    return Evaluation(wrong, total, row_wrong, dense, batch["image"], predictions, references)
 
 
 def _compare(prediction: np.ndarray, truth: np.ndarray | None, log: float, align: bool) -> metrics.DenseSums:

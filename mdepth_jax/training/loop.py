@@ -1,10 +1,9 @@
 """The training loop: batches in; checkpoints, metrics, weights and pictures out."""
 
-import contextlib
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,12 +13,13 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from mdepth_jax import plots
-from mdepth_jax.data.types import Data
+from mdepth_jax.data.types import Data, EvalSet
 from mdepth_jax.errors import UserError
 from mdepth_jax.files import atomic_path
 from mdepth_jax.models import DepthNet, Header, TrainingRun
+from mdepth_jax.models.score import Score
 from mdepth_jax.models.teachers import Prediction
-from mdepth_jax.models.weights import WITH_HEADS, WITHOUT_HEADS, save_weights
+from mdepth_jax.models.weights import WITH_HEADS, WITHOUT_HEADS, replace_scores, save_weights, start_from
 from mdepth_jax.training import environment, hosts
 from mdepth_jax.training.adversary import Adversary
 from mdepth_jax.training.checkpoint import Checkpoints
@@ -40,6 +40,7 @@ from mdepth_jax.training.step import (
     replicate,
     shard_batch,
 )
+from mdepth_jax.training.windows import Clock, describe_window, event_steps
 
 GRID_ROWS = 6
 
@@ -52,7 +53,7 @@ class Result(NamedTuple):
     Attributes:
         step: Last step done.
         finished: Whether it reached its end; False after an interrupt.
-        evaluation: Last evaluation of this process; None if there was none.
+        evaluation: Evaluation on the test set by this process; None if there was none.
         records: All records of `metrics.jsonl`.
     """
 
@@ -67,6 +68,8 @@ class Trainer:
 
     Losses are averaged over windows that end every `config.train.log_every` steps and wherever an evaluation is due.
     Evaluations and checkpoints happen at the ends of windows only, so a resumed run writes what an unbroken one does.
+    Evaluations on the validation set choose the weights that are kept; without one these are the last. The test set is
+    read once, at the end, for the scores of those weights.
     On several hosts each of them creates a `Trainer` on one shared run directory, which the first one writes.
 
     Args:
@@ -74,7 +77,7 @@ class Trainer:
         workdir: Path of the run directory.
         model: Network at its start.
         objective: Objective of the run.
-        data: Batches of both sets.
+        data: Batches of all sets.
         teacher: Function from a batch of images on the devices to depth and features; None without a teacher.
         adversary: Discriminator of the holistic term; None without that term.
         earlier: Runs that the network's weights have been through, the first one first.
@@ -119,7 +122,7 @@ class Trainer:
         self.eval_step = make_eval_step(self.graph)
         self.book = Logbook(workdir, self.step, self.total_steps, writes=hosts.is_first())
         self.evaluation: Evaluation | None = None
-        self._best_by = f"eval/{config.train.best_by}"
+        self._best_by = f"val/{config.train.best_by}"
         self._events = event_steps(steps_per_epoch, config.train.evaluations_per_epoch)
 
     @property
@@ -138,9 +141,10 @@ class Trainer:
                 self._evaluate()
             self._train(interrupt)
         self.checkpoints.close()
+        if self.step == self.total_steps and self._evaluated() and not self._tested():
+            self._test()
         self.book.close()
-        finished = self.step == self.total_steps and self._evaluated()
-        return Result(self.step, finished, self.evaluation, self.book.records)
+        return Result(self.step, self._tested(), self.evaluation, self.book.records)
 
     def _train(self, interrupt: Interrupt) -> None:
         window: list[Scalars] = []
@@ -172,9 +176,13 @@ class Trainer:
         return self.step > 0 and (self.step - 1) % self.data.steps_per_epoch + 1 in self._events
 
     def _evaluated(self) -> bool:
-        return any(record["step"] == self.step and self._best_by in record for record in self.book.records)
+        known = (record["step"] == self.step and self._best_by in record for record in self.book.records)
+        return self.data.val is None or any(known)
 
-    def _close_window(self, window: Sequence[Scalars], clock: "Clock") -> None:
+    def _tested(self) -> bool:
+        return any(name.startswith("test/") for record in self.book.records for name in record)
+
+    def _close_window(self, window: Sequence[Scalars], clock: Clock) -> None:
         """Records the means of a window of steps."""
         values = jax.device_get(window)
         self._check_finite(values)
@@ -202,37 +210,69 @@ class Trainer:
                 )
 
     def _evaluate(self) -> None:
-        """Evaluates on the held-out set and writes the scores, the pictures and, if they are the best, the weights."""
-        result = evaluate(
-            lambda batch: self.eval_step(self.state.params, self.state.batch_stats, batch),
-            self.data.evaluate(),
-            self.mesh,
-            self.data.truths and self.data.truths(),
-            depth_batches=self.data.depth_batches and self.data.depth_batches(),
-            log=self.config.data.log,
-            align=default_alignment(self.config) == "nyu",
-        )
-        self.evaluation = result
-        scores = {f"eval/{name}": score for name, score in result.scores.items()}
+        """Evaluates on the validation set; writes the scores, the pictures and, if they are the best, the weights.
+
+        Without a validation set only the weights are written.
+        """
+        if self.data.val is None:
+            self._save_weights({})
+            return
+        result = self._score(self.state.params, self.state.batch_stats, self.data.val)
+        scores = {f"val/{name}": score for name, score in result.scores.items()}
         if self._best_by not in scores:
             raise UserError(
-                f"`config.train.best_by` is {self.config.train.best_by!r}, but the held-out set has no "
+                f"`config.train.best_by` is {self.config.train.best_by!r}, but the validation set has no "
                 + ("pairs; choose rmse" if "whdr" in self._best_by else "depth maps; choose whdr")
             )
         best = min((record[self._best_by] for record in self.book.records if self._best_by in record), default=math.inf)
         self.book.write(self.step, scores)
-        epoch = self.step / self.data.steps_per_epoch
+        self._say(result, f"epoch {self.step / self.data.steps_per_epoch:.4g}, step {self.step}")
+        self._draw(result)
+        if scores[self._best_by] < best:
+            self._save_weights(self._describe(result, self.data.val, self.step))
+
+    def _test(self) -> None:
+        """Evaluates the weights that are kept on the test set, and writes their scores and pictures."""
+        if self.data.val is None:
+            self._save_weights({})
+        hosts.wait_for_all(f"weights of {self.workdir}")
+        model = self.model
+        header = start_from(model, self.workdir).header
+        parts: tuple[Any, ...] = nnx.split(model, nnx.Param, nnx.BatchStat)
+        params, batch_stats = replicate(parts[1:], self.mesh)
+        result = self._score(params, batch_stats, self.data.test)
+        self.evaluation = result
+        self._say(result, f"test set, weights of step {header.step}")
+        self._draw(result)
+        hosts.wait_for_all(f"test of {self.workdir}")
+        if hosts.is_first():
+            for name in (WITH_HEADS, WITHOUT_HEADS):
+                if (self.workdir / name).exists():
+                    replace_scores(self.workdir / name, self._describe(result, self.data.test, header.step))
+        self.book.write(self.step, {f"test/{name}": score for name, score in result.scores.items()})
+
+    def _score(self, params: Any, batch_stats: Any, held_out: EvalSet) -> Evaluation:
+        return evaluate(
+            lambda batch: self.eval_step(params, batch_stats, batch),
+            held_out,
+            self.mesh,
+            log=self.config.data.log,
+            align=default_alignment(self.config) == "nyu",
+        )
+
+    def _describe(self, result: Evaluation, held_out: EvalSet, step: int | None) -> dict[str, Score]:
+        return score_evaluation(result, self.config, data=held_out.info, split=held_out.split, step=step)
+
+    def _say(self, result: Evaluation, what: str) -> None:
         text = ", ".join(f"{name} {score:.4f}" for name, score in result.scores.items())
-        self.book.say(f"epoch {epoch:.4g}, step {self.step}: {text} (n = {result.total} pairs, {result.maps} maps)")
+        self.book.say(f"{what}: {text} (n = {result.total} pairs, {result.maps} maps)")
+
+    def _draw(self, result: Evaluation) -> None:
         if result.references is None and self.teacher is not None:
             images = shard_batch({"image": result.images}, self.mesh)["image"]
             result = result._replace(references=local_rows(self.teacher(images).depth))
-        if hosts.is_first():
-            self._draw(result)
-            if scores[self._best_by] < best:
-                self._save_weights(result)
-
-    def _draw(self, result: Evaluation) -> None:
+        if not hosts.is_first():
+            return
         references = None if result.references is None else result.references[:GRID_ROWS]
         grid = plots.prediction_grid(result.images[:GRID_ROWS], result.predictions[:GRID_ROWS], references)
         with atomic_path(self.workdir / "predictions.png") as path:
@@ -240,14 +280,14 @@ class Trainer:
         self.book.image(self.step, "predictions", grid)
         plots.save_curves(self.workdir / "curves.png", self.book.records)
 
-    def _save_weights(self, result: Evaluation) -> None:
+    def _save_weights(self, scores: Mapping[str, Score]) -> None:
+        if not hosts.is_first():
+            return
         header = Header(
             run=TrainingRun(environment.command(), self.config.to_dict(), self.data.train_sets),
             earlier=self.earlier,
             output=describe_output(self.config),
-            scores=score_evaluation(
-                result, self.config, data=self.data.eval_set, split=self.data.eval_split, step=self.step
-            ),
+            scores=scores,
             step=self.step,
             terms=tuple(term.name for term in self.objective.terms),
         )
@@ -255,35 +295,3 @@ class Trainer:
         if self.config.model.heads:
             save_weights(self.workdir / WITH_HEADS, model, self.config.model, header, heads=True)
         save_weights(self.workdir / WITHOUT_HEADS, model, self.config.model, header)
-
-
-class Clock:
-    """Measures the length of a window, and the time in it spent waiting for data (an upper bound of the device's)."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._waited = 0.0
-
-    @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Counts the time inside the block as waiting."""
-        start = time.perf_counter()
-        yield
-        self._waited += time.perf_counter() - start
-
-    def read(self) -> tuple[float, float]:
-        """Returns the seconds since the start, and those of them spent waiting."""
-        return time.perf_counter() - self._start, self._waited
-
-
-def describe_window(record: Mapping[str, float]) -> str:
-    """Describes a record of `metrics.jsonl` in a line for the progress bar: speed, losses and their weights."""
-    names = [name.removeprefix("loss/") for name in record if name.startswith("loss/")]
-    losses = (f"{name} {record[f'loss/{name}']:.3f}x{record[f'weight/{name}']:.2f}" for name in names)
-    speed = f"{record['time/images_per_second']:.1f} images/s, wait {100 * record['time/data_wait']:.1f}%"
-    return f"{speed}, {', '.join(losses)}"
-
-
-def event_steps(steps_per_epoch: int, per_epoch: int) -> frozenset[int]:
-    """Returns the steps of an epoch (1 to `steps_per_epoch`) that end one of its `per_epoch` equal parts."""
-    return frozenset(math.ceil((k + 1) * steps_per_epoch / per_epoch) for k in range(per_epoch))

@@ -90,6 +90,7 @@ def score_evaluation(
         dense=dense,
         step=step,
         weights=weights,
+        interval=evaluation.interval,
     )
 
 

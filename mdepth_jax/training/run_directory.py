@@ -57,6 +57,8 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
 def complete_config(saved: Mapping[str, Any], where: str) -> ConfigDict:
     """Completes a saved configuration, possibly of an earlier version, by the defaults of the keys that it lacks.
 
+    One without `data.val_share` trained on all images, so that key becomes 0.
+
     Args:
         saved: Nested dictionaries.
         where: Origin of the configuration, for the message.
@@ -65,6 +67,7 @@ def complete_config(saved: Mapping[str, Any], where: str) -> ConfigDict:
         UserError: If it has keys that this version does not know.
     """
     config = default()
+    config.data.val_share = 0.0  # earlier versions held nothing out
     try:
         config.update(saved)
     except (KeyError, TypeError) as error:

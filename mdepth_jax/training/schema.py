@@ -18,16 +18,24 @@ _DATA = {
     "source": Key("folder", "Embedded scenes, or a data set of your own.", ("scenes", "folder")),
     "root": Key("", "Folder of the data set, raw or prepared."),
     "train": Key("train", "Training split: `pairs_SPLIT.csv`, `SPLIT.csv` or records in the root; or path of a CSV."),
-    "eval": Key("test", "Held-out split, likewise."),
+    "val": Key("", "Validation split, likewise: it chooses the best weights; empty: a part of the training images."),
+    "val_share": Key(
+        0.1,
+        "Share of the training images held out as validation set; 0: none, the last weights are kept.",
+        at_least=0,
+        below=1,
+    ),
+    "val_seed": Key(0, "Seed of the choice of these images, the same in all stages of a training.", at_least=0),
+    "eval": Key("test", "Test split, likewise; read once, at the end."),
     "unlabelled": Key("", "Folder with `images/` and `teacher/`, without pairs, for the terms of the teacher's depth."),
     "count": Key(0, "Scenes: number of training images.", at_least=0),
-    "eval_count": Key(0, "Scenes: number of held-out images.", at_least=0),
+    "eval_count": Key(0, "Scenes: number of test images.", at_least=0),
     "height": Key(224, "Height of the network's input in pixels.", above=0),
     "width": Key(448, "Width of the network's input in pixels.", above=0),
     "batch_size": Key(4, "Batch size of all devices together.", above=0),
     "pairs": Key(0, "Pairs of an image in training, drawn anew each time; 0: all that it has.", at_least=0),
     "sampled_pairs": Key(0, "Pairs drawn from the depth map in each step instead of labeled pairs.", at_least=0),
-    "eval_pairs": Key(1, "Scenes: pairs of a held-out image.", above=0),
+    "eval_pairs": Key(1, "Scenes: pairs of a validation or test image.", above=0),
     "scale": Key(1.0, "Augmentation: largest enlargement; depth is divided by it.", at_least=1),
     "rotation": Key(0.0, "Augmentation: largest angle in degrees.", at_least=0, at_most=180),
     "crop": Key(
@@ -92,8 +100,8 @@ _OPTIM = {
 _TRAIN = {
     "epochs": Key(5, "Length of the run.", above=0),
     "log_every": Key(20, "Steps between two records of the losses.", above=0),
-    "evaluations_per_epoch": Key(1, "Evaluations in an epoch.", above=0),
-    "best_by": Key("whdr", "Score of the held-out set that chooses the best weights.", ("whdr", "rmse", "si_rmse")),
+    "evaluations_per_epoch": Key(1, "Evaluations on the validation set in an epoch.", above=0),
+    "best_by": Key("whdr", "Score of the validation set that chooses the best weights.", ("whdr", "rmse", "si_rmse")),
     "save_minutes": Key(10.0, "Longest time between two checkpoints."),
 }
 _GROUPS = {

@@ -193,13 +193,13 @@ def score_pairs(depth: Float[Array, "batch height width 1"], batch: Arrays) -> d
 
     Args:
         depth: Predictions at the network's input size, larger = farther.
-        batch: Batch of the held-out set, whose points are pixels of the original images.
+        batch: Batch of a validation or test set, whose points are pixels of the original images.
 
     Returns:
-        The `depth` itself, the numbers `wrong` and `total` of pairs, and `row_wrong`, the number of pairs that the
-        baseline "the higher image row is farther" orders wrongly.
+        The `depth` itself; for each image the numbers `wrong` and `total` of its pairs; and `row_wrong`, the number of
+        all pairs that the baseline "the higher image row is farther" orders wrongly.
     """
-    pairs = batch["points"], batch["relation"]
-    wrong, total = metrics.whdr_counts(depth, *pairs, batch["image_size"], batch["valid"])
-    row_wrong = metrics.row_baseline_wrong(*pairs, batch["valid"])
-    return {"depth": depth, "wrong": wrong, "total": total, "row_wrong": row_wrong}
+    pairs, valid = (batch["points"], batch["relation"]), batch["valid"]
+    wrong = metrics.wrong_pairs(depth, *pairs, batch["image_size"], valid)
+    row_wrong = metrics.row_baseline_wrong(*pairs, valid)
+    return {"depth": depth, "wrong": wrong.sum(axis=1), "total": valid.sum(axis=1), "row_wrong": row_wrong}

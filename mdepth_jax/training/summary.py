@@ -10,12 +10,10 @@ from mdepth_jax import licenses
 from mdepth_jax.data.types import Data
 from mdepth_jax.files import write_text
 from mdepth_jax.models import DepthNet, TrainingRun, count_macs, count_parameters
-from mdepth_jax.models.score import Score
+from mdepth_jax.models.score import TITLES, Score
 from mdepth_jax.training import provenance
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.loop import Result
-
-TITLES = {"whdr": "WHDR", "rmse": "RMSE", "delta1": "delta1", "si_rmse": "SI-RMSE"}
 
 
 def describe_network(model: DepthNet, height: int, width: int) -> str:
@@ -53,8 +51,8 @@ def describe_evaluation(evaluation: Evaluation | None) -> list[str]:
     lines = []
     if evaluation.total:
         lines += [
-            f"WHDR {evaluation.whdr:.4f} +- {evaluation.interval:.4f} "
-            f"(n = {evaluation.total} held-out pairs, {evaluation.wrong} wrong, 95 %)",
+            f"WHDR {evaluation.whdr:.4f} {_format_interval(evaluation)}(n = {evaluation.total} pairs on "
+            f"{(evaluation.pairs > 0).sum()} images, {evaluation.wrong} wrong)",
             f"WHDR {evaluation.row_whdr:.4f} of the baseline that knows the image row alone",
         ]
     if evaluation.maps:
@@ -62,6 +60,10 @@ def describe_evaluation(evaluation: Evaluation | None) -> list[str]:
         scores = (f"{TITLES[name]} {evaluation.scores[name]:.4f}" for name in names)
         lines += [f"{', '.join(scores)} (n = {evaluation.maps} depth maps)"]
     return lines
+
+
+def _format_interval(evaluation: Evaluation) -> str:
+    return "" if evaluation.interval is None else f"+- {evaluation.interval:.4f} (95 %, bootstrap over images) "
 
 
 def describe_origin(scores: Mapping[str, Score]) -> list[str]:
@@ -92,19 +94,22 @@ def write_report(
         earlier: Runs that the weights have been through before, the first one first.
     """
     best_by = config.train.best_by
-    key = f"eval/{best_by}"
+    key = f"val/{best_by}"
     scores = {record["step"]: record[key] for record in result.records if key in record}
     parts = provenance.find_licenses([*earlier, TrainingRun("", config.to_dict(), data.train_sets)])
     measured = describe_evaluation(result.evaluation)
     if result.evaluation:
-        last = provenance.score_evaluation(result.evaluation, config, data=data.eval_set, split=data.eval_split)
-        measured += describe_origin(last)
+        last = provenance.score_evaluation(
+            result.evaluation, config, data=data.test.info, split=data.test.split, step=result.step
+        )
+        measured += [*describe_origin(last), "read once, at the end"]
     sections = [
         f"# {config.name}",
         network,
-        "\n".join([*_describe_best(TITLES[best_by], scores), *measured]),
+        "\n".join(["Test set:", *measured]) if measured else "",
+        _describe_choice(TITLES[best_by], scores, data),
         f"{result.step} steps; {seconds / 60:.1f} minutes in this process",
-        "\n".join(_table(TITLES[best_by], scores, result)),
+        "\n".join(_table(TITLES[best_by], scores, result)) if scores else "",
         "![image, prediction, reference](predictions.png)",
         "![losses and weights](curves.png)",
         f"The network gives {provenance.describe_output(config)}.",
@@ -113,16 +118,20 @@ def write_report(
         "Next:",
         "\n".join(f"    {command}" for command in next_commands(workdir, config)),
     ]
-    text = "\n\n".join(sections) + "\n"
+    text = "\n\n".join(filter(None, sections)) + "\n"
     write_text(workdir / "report.md", text)
     return text
 
 
-def _describe_best(title: str, scores: Mapping[int, float]) -> list[str]:
-    if not scores:
-        return []
+def _describe_choice(title: str, scores: Mapping[int, float], data: Data) -> str:
+    """Describes which weights are in `model.safetensors`."""
+    if data.val is None or not scores:
+        return "No validation set, no choice: model.safetensors holds the last weights."
     best = min(scores, key=lambda step: scores[step])
-    return [f"{title} {scores[best]:.4f} at step {best}, the best evaluation; its weights are in model.safetensors"]
+    return (
+        f"Validation set, {data.val.info.name} {data.val.split}: {title} {scores[best]:.4f} at step {best}, the best "
+        f"of {len(scores)} evaluations; its weights are in model.safetensors."
+    )
 
 
 def _table(title: str, scores: Mapping[int, float], result: Result) -> list[str]:

@@ -53,27 +53,27 @@ def test_every_key_of_the_augmentation_reaches_the_batches(folder):
     turned = np.sign(a - b) * batch["relation"]  # depth grows with the column, or falls where the image is mirrored
     for row in turned:
         assert abs(row.sum()) > 0.8 * np.abs(row).sum()
-    held_out = next(iter(data.evaluate()))
+    held_out = next(iter(data.test.batches()))
     np.testing.assert_array_equal(held_out["image_size"], [[40, 60]] * 2)
     assert held_out["valid"].shape == (2, 1)
     assert held_out["valid"].all()  # a crop would lose the pairs in the outer 5 of 60 columns
-    assert data.depth_batches is None
+    assert data.test.depth_batches is None
 
 
 def test_pairs_are_judged_on_whole_images_and_depth_in_the_middle(folder):
     cropped = config(folder, crop="center")
     cropped.train.best_by = "rmse"
     data, _ = open_data(cropped)
-    np.testing.assert_array_equal(next(iter(data.evaluate()))["image_size"], [[40, 60]] * 2)
-    np.testing.assert_array_equal(next(iter(data.depth_batches()))["image_size"], [[40, 50]] * 2)
-    assert next(data.truths()).shape == (40, 50)
+    np.testing.assert_array_equal(next(iter(data.test.batches()))["image_size"], [[40, 60]] * 2)
+    np.testing.assert_array_equal(next(iter(data.test.depth_batches()))["image_size"], [[40, 50]] * 2)
+    assert next(data.test.truths()).shape == (40, 50)
     for split in ("train", "test"):
         (folder / f"pairs_{split}.csv").unlink()
         (folder / f"{split}.txt").write_text("0\n1\n")
     cropped.loss.terms = "l1"
     data, _ = open_data(cropped)
-    np.testing.assert_array_equal(next(iter(data.evaluate()))["image_size"], [[40, 50]] * 2)
-    assert data.depth_batches is None
+    np.testing.assert_array_equal(next(iter(data.test.batches()))["image_size"], [[40, 50]] * 2)
+    assert data.test.depth_batches is None
 
 
 def test_concatenation(folder):
@@ -110,7 +110,7 @@ def test_a_teacher_that_knows_the_training_images_alone(folder):
     data, supervision = open_data(learning)
     assert supervision.teacher_depth
     assert np.isfinite(next(data.train(0))["teacher_depth"]).all()
-    assert np.isnan(next(iter(data.evaluate()))["teacher_depth"]).all()
+    assert np.isnan(next(iter(data.test.batches()))["teacher_depth"]).all()
 
 
 def test_the_meaning_of_the_teacher_maps_reaches_the_terms(folder):
@@ -140,7 +140,7 @@ def test_without_augmentation_pairs_are_the_labelled_ones(folder):
     data, _ = open_data(config(folder))
     batch = next(data.train(0))
     np.testing.assert_array_equal(batch["points"], [[[[1, 0], [1, 18]]]] * 2)
-    held_out = next(iter(data.evaluate()))
+    held_out = next(iter(data.test.batches()))
     np.testing.assert_array_equal(held_out["points"], [[[[5, 2], [5, 57]]]] * 2)
     np.testing.assert_array_equal(held_out["image_size"], [[40, 60]] * 2)
 
@@ -151,4 +151,43 @@ def test_the_data_sets_of_a_run_are_named(folder, tmp_path_factory):
     (folder / "about.json").write_text('{"key": "redweb"}')
     data, _ = open_data(config(folder, unlabelled=str(photos)))
     assert data.train_sets == (KNOWN_SETS["redweb"], DataSetInfo(name=f"data in {photos.name}"))
-    assert (data.eval_set, data.eval_split) == (KNOWN_SETS["redweb"], "test")
+    assert (data.test.info, data.test.split) == (KNOWN_SETS["redweb"], "test")
+
+
+def test_a_part_of_the_training_images_is_held_out(folder):
+    data, _ = open_data(config(folder, val_share=0.5))
+    (held_out,) = data.val.batches()
+    seen = [image for step in range(4) for image in next(data.train(step))["image"]]
+    assert len(held_out["image"]) == 2
+    assert not any(np.array_equal(image, other) for image in held_out["image"] for other in seen)
+    assert (data.steps_per_epoch, data.val.split, data.test.split) == (1, "train (validation part)", "test")
+
+
+def test_a_split_of_its_own_for_validation(folder):
+    (folder / "pairs_select.csv").write_text((folder / "pairs_test.csv").read_text())
+    data, _ = open_data(config(folder, val="select"))
+    assert (data.steps_per_epoch, data.val.split) == (2, "select")
+
+
+def test_nothing_is_held_out_of_few_images(folder):
+    assert open_data(config(folder))[0].val is None
+
+
+def test_scenes_for_validation_are_no_scenes_of_the_training_or_the_test():
+    scenes = overlay(
+        data={"source": "scenes", "count": 20, "eval_count": 2, "eval_pairs": 3, "height": 16, "width": 20},
+        loss={"terms": "ranking"},
+    )
+    sources = loading.open_sources(scenes, WantedMaps())
+    assert (len(sources.train), len(sources.val), len(sources.test)) == (20, 2, 2)
+    images = [source[index]["image"].tobytes() for source in sources for index in range(2)]
+    assert len(set(images)) == 6
+    assert sources.val.max_pairs == 3
+
+
+def test_a_validation_set_that_cannot_choose(folder):
+    (folder / "plain.txt").write_text("0\n1\n2\n3\n")
+    with pytest.raises(UserError, match=r"validation set has no ordinal pairs .*`config\.data\.val_share=0`"):
+        open_data(config(folder, train="plain", val_share=0.5))
+    with pytest.raises(UserError, match=r"test set has no ordinal pairs; .*`config\.data\.eval=SPLIT`"):
+        open_data(config(folder, eval="plain"))

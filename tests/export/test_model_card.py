@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 
 from mdepth_jax.data.about import KNOWN_SETS
+from mdepth_jax.data.types import DataSetInfo
 from mdepth_jax.export.metadata import describe_file
 from mdepth_jax.export.model_card import ModelCard
 from mdepth_jax.export.verification import Agreement, Verification
-from mdepth_jax.metrics import whdr_interval
 from mdepth_jax.models import Header, TrainingRun, Weights
 from mdepth_jax.models.score import make_scores
 from mdepth_jax.tflite.timing import FileTiming, GraphSummary
@@ -79,7 +79,7 @@ def test_training_from_the_header(write):
     assert rows["data"] == ["data/nyuv2, split train"]
     assert rows["losses"] == ["ranking + pixelwise"]
     assert rows["teacher"] == ["cached maps in data/nyuv2/teacher and embedded"]
-    assert rows["length"] == ["6 epochs; step 495 is the best"]
+    assert rows["length"] == ["6 epochs; weights of step 495"]
     assert rows["their weights"] == ["rebalanced hard_to_easy, strength 3"]
     assert rows["initial weights"] == ["random"]
     assert rows["seed"] == ["3"]
@@ -92,20 +92,28 @@ def test_what_the_header_lacks_is_unknown(write):
     assert rows["length"] == ["unknown"]
     assert "\n    unknown\n" in text
     assert "Unknown: the weights hold no score" in text
-    assert cells(write(Header(scores=make_scores({"whdr": 0.2}))))["network"][1:4] == ["0.2000", "unknown", "unknown"]
+    assert cells(write(Header(scores=make_scores({"whdr": 0.2}))))["network"][1:4] == [
+        "0.2000",
+        "not computed",
+        "unknown pairs",
+    ]
     assert cells(write(Header(scores=make_scores({"rmse": 0.8}, depth_maps=654))))["network"][:4] == [
         "RMSE", "0.8000", "not computed", "654 maps",
     ]  # fmt: skip
 
 
 def test_scores_have_their_number_and_interval(write):
-    scores = Header(scores=make_scores({"whdr": 0.25}, pairs=100))
-    rows = cells(write(scores))
-    assert rows["network"] == ["WHDR", "0.2500", "+- 0.0849", "100 pairs", "data/nyuv2, split test"]
-    rows = cells(write(scores, replace(VERIFICATION, pairs=400, network_whdr=0.25, file_whdr=0.26)))
-    assert rows["this file"] == [
-        "WHDR", "0.2600", f"+- {whdr_interval(0.26, 400):.4f}", "400 pairs", "the pairs given to the conversion",
-    ]  # fmt: skip
+    data = DataSetInfo(name="my rooms")
+    scores = make_scores({"whdr": 0.25}, pairs=100, data=data, split="test", interval=0.0849)
+    rows = cells(write(Header(scores=scores)))
+    assert rows["network"] == ["WHDR", "0.2500", "+- 0.0849", "100 pairs", "my rooms test"]
+    judged = replace(
+        VERIFICATION, pairs=400, network_whdr=0.25, file_whdr=0.26, network_interval=0.02, file_interval=0.03
+    )
+    rows = cells(write(Header(scores=scores), judged))
+    given = ["400 pairs", "the pairs given to the conversion"]
+    assert rows["network"] == ["WHDR", "0.2500", "+- 0.0200", *given]
+    assert rows["this file"] == ["WHDR", "0.2600", "+- 0.0300", *given]
 
 
 def test_figures_of_the_file(write):

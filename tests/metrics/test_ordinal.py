@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from mdepth_jax.metrics import row_baseline_wrong, whdr, whdr_counts, whdr_interval
+from mdepth_jax.metrics import row_baseline_wrong, whdr, whdr_counts, whdr_interval, wrong_pairs
 from mdepth_jax.metrics.ordinal import _sample_resized
 
 jitted_counts = jax.jit(whdr_counts, static_argnames="threshold")
@@ -134,8 +134,28 @@ def test_two_devices_give_the_result_of_one():
     assert jitted_counts(*sharded) == jitted_counts(*batch)
 
 
-@pytest.mark.parametrize(("rate", "pairs"), [(0.3, 200), (0.12, 2000)])
-def test_interval_holds_the_true_rate_in_95_of_100_samples(rate, pairs):
-    found = np.random.default_rng(0).binomial(pairs, rate, 10_000) / pairs
-    held = [abs(share - rate) <= whdr_interval(share, pairs) for share in found]
-    assert 0.94 < np.mean(held) < 0.96
+@pytest.mark.parametrize(("images", "pairs", "together"), [(200, 1, False), (100, 10, False), (100, 10, True)])
+def test_interval_holds_the_true_rate_in_95_of_100_samples(images, pairs, together):
+    """Also where the pairs of an image are right or wrong together: then it is that of the images."""
+    rng, rate, held = np.random.default_rng(0), 0.3, []
+    for _ in range(400):
+        wrong = pairs * rng.binomial(1, rate, images) if together else rng.binomial(pairs, rate, images)
+        interval = whdr_interval(wrong, [pairs] * images, samples=300)
+        held.append(abs(wrong.sum() / (pairs * images) - rate) <= interval)
+    assert 0.91 < np.mean(held) < 0.98
+
+
+def test_interval_is_a_function_of_the_images_with_pairs():
+    wrong, pairs = [1, 0, 2, 0], [2, 0, 3, 4]
+    assert whdr_interval(wrong, pairs) == whdr_interval([1, 2, 0], [2, 3, 4])
+    many = np.arange(50) % 7
+    assert whdr_interval(many, many + 3) != whdr_interval(many, many + 3, seed=1)
+    assert whdr_interval([0] * 5, [3] * 5) == 0
+    assert np.isnan(whdr_interval([1, 0], [3, 0]))
+
+
+def test_wrong_pairs_add_up_to_the_counts():
+    batch = random_batch()
+    wrong = jax.jit(wrong_pairs)(*batch)
+    assert wrong.shape == batch[2].shape
+    assert int(wrong.sum()) == int(jitted_counts(*batch)[0])

@@ -48,7 +48,7 @@ def write_run(directory, *, name, seed=0, scores=None, **groups):
     records = [
         {"step": 1, "total": 1.0, "weight/ranking": 0.5, "loss/ranking": 0.7},
         {"step": 2, "total": 0.9, "weight/ranking": 0.6, "loss/ranking": 0.6},
-        {"step": 2, "eval/whdr": 0.3},
+        {"step": 2, "test/whdr": 0.3},
     ]
     (directory / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     scores = {name: dataclasses.replace(part, weights="") for name, part in (scores or {}).items()}

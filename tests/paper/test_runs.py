@@ -56,7 +56,7 @@ def test_scores_of_the_best_weights_and_of_evaluations(tmp_path):
     write_evaluation(directory, "nyu", score("rmse", 1.25, "nyuv2"), score("whdr", 0.3, "nyuv2"))
     write_evaluation(directory, "before", score("si_rmse", 0.4, "mannequin"), weights="ab")
     run = read_run(directory)
-    assert (run.row, run.parameters, run.records[-1]) == ("table6_hard_easy", 2_580_225, {"step": 2, "eval/whdr": 0.3})
+    assert (run.row, run.parameters, run.records[-1]) == ("table6_hard_easy", 2_580_225, {"step": 2, "test/whdr": 0.3})
     assert {name: cell.value for name, cell in run.cells.items()} == {"whdr": 0.11, "rmse": 1.25}
     assert [(other.metric, other.value, other.origin) for other in run.others] == [
         ("whdr", 0.21, "ReDWeb val"), ("si_rmse", 0.4, "Mannequin Challenge test"), ("whdr", 0.3, "NYU Depth V2 test"),

@@ -8,7 +8,7 @@ import jax
 import pytest
 from flax import nnx
 
-from mdepth_jax.data.types import Data
+from mdepth_jax.data.types import Data, EvalSet
 from mdepth_jax.models import Header, TrainingRun, build_model, depthwise, layers, save_weights
 from mdepth_jax.pruning.channels import find_structure
 from mdepth_jax.pruning.netadapt import Settings
@@ -56,8 +56,9 @@ def make_small_trainer(task):
     """Creates a trainer with random batches, two of them held out."""
     data = Data(
         lambda start: (random_batch(step) for step in itertools.count(start)),
-        lambda: [random_batch(1000), random_batch(1001)],
         4,
+        test=EvalSet(list),
+        val=EvalSet(lambda: [random_batch(1000), random_batch(1001)], split="val"),
     )
     return ShortTermTrainer(task, objective=Objective(parse_terms("dense"), heads=0), data=data)
 
@@ -73,7 +74,15 @@ def write_run(directory, *, terms="ranking+dense"):
     config = overlay(
         name="tiny",
         model={"encoder": "mobilenet_v1", "width": 0.25},
-        data={"source": "scenes", "count": 4, "eval_count": 4, "height": 32, "width": 32, "batch_size": 2},
+        data={
+            "source": "scenes",
+            "count": 4,
+            "val_share": 0.5,
+            "eval_count": 4,
+            "height": 32,
+            "width": 32,
+            "batch_size": 2,
+        },
         loss={"terms": terms},
         rebalance={"order": "off"},
         train={"epochs": 1, "log_every": 1},

@@ -76,10 +76,10 @@ def test_a_start_brings_its_widths(run, pruned, tmp_path):
 
 def test_a_pruned_run_can_be_pruned_again_by_other_held_out_data(pruned, tmp_path, capsys):
     workdir, _ = pruned
-    task = load_task(workdir, budget=300e3, data_eval="select")
+    task = load_task(workdir, budget=300e3, data_val="select")
     weights = load_weights(workdir)
     assert task.resource.measure(task.structure.shapes) == count_parameters(weights.model)
-    assert (task.config.data.eval, task.run_config.data.eval) == ("select", "test")
+    assert (task.config.data.val, task.run_config.data.val) == ("select", "")
     search = setup.make_search(task, tmp_path / "again", FLAGS)
     assert search.task.config.model.widths == weights.config.widths
     assert "The discriminator stays out of the search" in capsys.readouterr().out

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from mdepth_jax.data.types import Data
+from mdepth_jax.data.types import Data, EvalSet
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.objective import Objective
 from mdepth_jax.training.terms import parse_terms
@@ -44,6 +44,7 @@ def objective():
 def data():
     return Data(
         lambda start: (random_batch(step) for step in itertools.count(start)),
-        lambda: [random_batch(1000), random_batch(1001)],
         4,
+        test=EvalSet(lambda: [random_batch(2000)], split="test"),
+        val=EvalSet(lambda: [random_batch(1000), random_batch(1001)], split="val"),
     )

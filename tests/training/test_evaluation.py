@@ -6,7 +6,7 @@ import pytest
 
 from mdepth_jax.data.images import resize_map
 from mdepth_jax.data.pipeline import BatchSpec, eval_batches, eval_truths
-from mdepth_jax.data.types import DataSetInfo, Example
+from mdepth_jax.data.types import DataSetInfo, EvalSet, Example
 from mdepth_jax.training.evaluation import evaluate
 from mdepth_jax.training.step import make_mesh
 
@@ -42,8 +42,8 @@ def brightness(batch):
     """Stands for a network: the logarithm of depth is the brightness of the image."""
     depth = np.asarray(batch["image"]).mean(-1, keepdims=True).astype(np.float32) / 255
     rows = batch["image"].sharding
-    zero = np.zeros((), np.int32)
-    return {"depth": jax.device_put(depth, rows), "wrong": zero, "total": zero, "row_wrong": np.float32(0)}
+    zeros = jax.device_put(np.zeros(len(depth), np.int32), rows)
+    return {"depth": jax.device_put(depth, rows), "wrong": zeros, "total": zeros, "row_wrong": np.float32(0)}
 
 
 @pytest.mark.parametrize("devices", [1, 2])
@@ -52,9 +52,8 @@ def test_depth_is_compared_at_the_size_of_each_map(devices):
     crop = slice(2, 11), slice(3, 15)
     result = evaluate(
         brightness,
-        eval_batches(source, spec),
+        EvalSet(lambda: eval_batches(source, spec), lambda: eval_truths(source, spec, crop)),
         make_mesh(jax.devices()[:devices]),
-        eval_truths(source, spec, crop),
         log=1.0,
     )
     squares, ratios, si = [], [], []
@@ -85,19 +84,22 @@ def test_pairs_and_depth_maps_may_have_views_of_their_own():
     middle = dataclasses.replace(whole, crop="center")
 
     def count_images(batch):
-        return brightness(batch) | {"total": np.int32(int(np.asarray(batch["image_size"])[:, 1].sum()))}
+        return brightness(batch) | {"total": batch["image_size"][:, 1]}
 
     options = {"log": 1.0}
     mesh = make_mesh(jax.devices()[:1])
     both = evaluate(
         count_images,
-        eval_batches(source, whole),
+        EvalSet(
+            lambda: eval_batches(source, whole),
+            lambda: eval_truths(source, middle),
+            lambda: eval_batches(source, middle),
+        ),
         mesh,
-        eval_truths(source, middle),
-        depth_batches=eval_batches(source, middle),
         **options,
     )
-    alone = evaluate(brightness, eval_batches(source, middle), mesh, eval_truths(source, middle), **options)
+    view = EvalSet(lambda: eval_batches(source, middle), lambda: eval_truths(source, middle))
+    alone = evaluate(brightness, view, mesh, **options)
     assert {name: both.scores[name] for name in alone.scores} == alone.scores
     assert both.total >= sum(width for _, width in SIZES)
     np.testing.assert_array_equal(both.images, next(iter(eval_batches(source, whole)))["image"])

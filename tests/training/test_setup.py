@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from mdepth_jax.data.types import Data, Supervision
+from mdepth_jax.data.types import Data, EvalSet, Supervision
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import Header, TrainingRun, build_model
 from mdepth_jax.models.weights import named_tensors, save_weights
@@ -57,7 +57,7 @@ def test_a_network_starts_from_the_seed(config):
 @pytest.mark.usefixtures("optax_promotes")
 def test_the_discriminator_is_built_for_the_term_that_needs_it(config, tmp_path):
     batch = random_batch(0) | {"teacher_depth": np.zeros((4, SIZE, SIZE, 1), np.float32)}
-    data = Data(lambda step: itertools.repeat(batch), list, steps_per_epoch=4)
+    data = Data(lambda step: itertools.repeat(batch), 4, EvalSet(list))
     config.rebalance.order = "off"
     for terms, has_adversary in (("ranking", False), ("ranking+holistic", True)):
         config.loss.terms = terms
@@ -71,5 +71,5 @@ def test_the_discriminator_is_built_for_the_term_that_needs_it(config, tmp_path)
 def test_a_mistake_leaves_no_run_directory(config, tmp_path):
     config.loss.terms = "dense"
     with pytest.raises(UserError, match="'dense' needs depth maps"):
-        build_trainer(config, tmp_path / "run", Data(lambda step: iter(()), list, 4), Supervision())
+        build_trainer(config, tmp_path / "run", Data(lambda step: iter(()), 4, EvalSet(list)), Supervision())
     assert not (tmp_path / "run").exists()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mdepth_jax.data.types import Data, DataSetInfo
+from mdepth_jax.data.types import Data, DataSetInfo, EvalSet
 from mdepth_jax.metrics import DenseSums
 from mdepth_jax.models import TrainingRun, count_macs, count_parameters
 from mdepth_jax.training.config import overlay
@@ -15,7 +15,15 @@ DEPTH = DenseSums(np.array([4, 0]), np.array([16.0, 0.0]), np.array([2, 0]), np.
 
 
 def evaluation(total=200, depth=None):
-    return Evaluation(50, total, 80.0, depth, IMAGES, np.zeros((1, 4, 4, 1), np.float32), None)
+    return Evaluation(
+        np.repeat([1, 0], [50, 150]) * bool(total),
+        np.repeat([1, 0], [total, 200 - total]),
+        80.0,
+        depth,
+        IMAGES,
+        np.zeros((1, 4, 4, 1), np.float32),
+        None,
+    )
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def config():
 
 
 def test_scores_that_there_are():
-    pairs = ["WHDR 0.2500 +- 0.0600 (n = 200 held-out pairs, 50 wrong, 95 %)",
+    pairs = ["WHDR 0.2500 +- 0.0600 (95 %, bootstrap over images) (n = 200 pairs on 200 images, 50 wrong)",
              "WHDR 0.4000 of the baseline that knows the image row alone"]  # fmt: skip
     maps = ["RMSE 2.0000, delta1 0.5000, SI-RMSE 0.2500 (n = 1 depth maps)"]
     assert describe_evaluation(evaluation()) == pairs
@@ -36,24 +44,33 @@ def test_scores_that_there_are():
 def test_report(config, tmp_path):
     records = [
         {"step": 4, "total": 1.0, "weight/ranking": 0.5, "weight/pixelwise": 0.5},
-        {"step": 4, "eval/whdr": 0.25},
+        {"step": 4, "val/whdr": 0.25},
         {"step": 8, "total": 1.0, "weight/ranking": 0.25, "weight/pixelwise": 0.75},
-        {"step": 8, "eval/whdr": 0.5},
+        {"step": 8, "val/whdr": 0.5},
     ]
     result = Result(8, True, evaluation(), records)
     earlier = [TrainingRun(config=overlay(data={"root": "somewhere/redweb"}).to_dict())]
-    data = Data(lambda step: iter(()), lambda: (), 8, eval_set=DataSetInfo(name="my rooms"), eval_split="val")
+    data = Data(
+        lambda step: iter(()),
+        8,
+        test=EvalSet(lambda: (), info=DataSetInfo(name="my rooms"), split="test"),
+        val=EvalSet(lambda: (), info=DataSetInfo(name="my rooms"), split="train (validation part)"),
+    )
     text = write_report(
         tmp_path, config=config, result=result, network="SIZE", seconds=90.0, data=data, earlier=earlier
     )
     assert (tmp_path / "report.md").read_text() == text
-    assert text.startswith("# tiny\n\nSIZE\n\nWHDR 0.2500 at step 4, the best evaluation; ")
+    assert text.startswith("# tiny\n\nSIZE\n\nTest set:\nWHDR 0.2500 +- ")
+    assert (
+        "\nValidation set, my rooms train (validation part): WHDR 0.2500 at step 4, the best of 2 evaluations; its "
+        "weights are in model.safetensors.\n" in text
+    )
     assert (
         "\n\n8 steps; 1.5 minutes in this process\n\n| step | WHDR | weights of the losses |\n|---|---|---|\n" in text
     )
     assert "| 4 | 0.2500 | ranking 0.500, pixelwise 0.500 |\n| 8 | 0.5000 | ranking 0.250, pixelwise 0.750 |\n" in text
     assert "relative depth, larger = farther" in text
-    assert "\nmeasured on my rooms val: whole images at 224x448\n" in text
+    assert "\nmeasured on my rooms test: whole images at 224x448\nread once, at the end\n" in text
     assert "| data in redweb " in text
     assert text.endswith("\n")
 

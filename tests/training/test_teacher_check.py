@@ -8,7 +8,7 @@ from PIL import Image
 
 from mdepth_jax import train
 from mdepth_jax.data.pairs import ImagePairs, write_pairs
-from mdepth_jax.data.types import Data
+from mdepth_jax.data.types import Data, EvalSet
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import build_model, depthwise, layers
 from mdepth_jax.models.teachers import Prediction
@@ -41,7 +41,7 @@ def cached(share_wrong, steps_per_epoch=100, change=lambda batch: batch):
             depth = np.random.default_rng(step).normal(size=(4, SIZE, SIZE, 1)).astype(np.float32)
             yield change(labeled_batch(step, depth, share_wrong))
 
-    return Data(batches, list, steps_per_epoch), read
+    return Data(batches, steps_per_epoch, EvalSet(list)), read
 
 
 @pytest.mark.parametrize(("share_wrong", "most"), [(0.0, 1), (0.25, 8), (0.5, MAX_BATCHES)])
@@ -146,7 +146,7 @@ def test_encdecresnet_trains_a_student(config, tmp_path, monkeypatch):
             depth = np.asarray(teacher(random_batch(step)["image"]).depth)
             yield {key: value for key, value in labeled_batch(step, depth).items() if key != "teacher_depth"}
 
-    data = Data(batches, lambda: [random_batch(1000)], 2)
+    data = Data(batches, 2, EvalSet(lambda: [random_batch(1000)]))
     check_teacher_sign(config, data, teacher)
     config.train.update({"epochs": 1, "log_every": 1})
     objective = Objective(parse_terms("ranking+pixelwise+pairwise"), heads=0)

@@ -1,7 +1,7 @@
 r"""The paper's final recipe: ranking, pixel-wise and pair-wise distillation, two heads, rebalancing hard to easy.
 
 On the embedded scenes with the embedded teacher, from random weights. Cost: 275 seconds and 3.2 GB of memory on two
-CPU cores. Expected: WHDR 0.30 on the held-out scenes:
+CPU cores. Expected: WHDR 0.30 on the test scenes:
 
     python -m mdepth_jax.train --config configs/kd.py
 

@@ -1,11 +1,11 @@
 r"""A network trained densely on depth maps: a teacher that has features.
 
 On the embedded scenes; `mdepth_jax.models.weights.export_weights(run, file)` made the embedded teacher of this run.
-Cost: 2400 steps of batch 8 at 96x128. Expected: WHDR 0.26 on the held-out scenes:
+Cost: 2400 steps of batch 8 at 96x128. Expected: WHDR 0.26 on the test scenes:
 
     python -m mdepth_jax.train --config configs/teacher.py
 
-On a folder with depth maps in DIR/depth/, and / or cached maps in DIR/teacher/ (without held-out pairs, add
+On a folder with depth maps in DIR/depth/, and / or cached maps in DIR/teacher/ (without pairs, add
 --config.train.best_by=rmse). Cost: 20 epochs. Expected: depends on the data:
 
     python -m mdepth_jax.train --config configs/teacher.py:folder --config.data.root=DIR \

@@ -1,6 +1,6 @@
-"""Evaluates a network on held-out data: WHDR on ordinal pairs, at the original size; RMSE and others on depth maps.
+"""Evaluates a network on data that it was not trained on: WHDR on ordinal pairs, at the original size; RMSE and others on depth maps.
 
-python -m mdepth_jax.evaluate --model RUN                                   on the run's own held-out set
+python -m mdepth_jax.evaluate --model RUN                                   on the run's own test set
 python -m mdepth_jax.evaluate --model RUN --pairs FILE.csv [--images ROOT]  on any pairs in DIW's format, or records
 python -m mdepth_jax.evaluate --model RUN --pairs FILE.csv --depth_scale 0.001 [--crop eigen] [--align nyu]
                                            and on the depth maps next to the images (depth/, one code = 0.001 m)

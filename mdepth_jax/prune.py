@@ -5,9 +5,9 @@ python -m mdepth_jax.prune --model RUN --target_latency_ms 40 --latency_table FI
     where python -m mdepth_jax.benchmark layers --model RUN --output FILE.csv creates the table
 python -m mdepth_jax.prune --model RUN --target_params 1.9e6 --one_shot --workdir DIR      no search: seconds
 
-Data, losses and held-out set are the run's own; --config.key=value replaces a key of its configuration:
---config.data.root=DIR where its data have moved, --config.data.eval=SPLIT to choose by other images than those that
-score the result. DIR becomes an ordinary run of the narrower network; the last lines show how to fine-tune it. The same
+Data, losses and validation set are the run's own; --config.key=value replaces a key of its configuration:
+--config.data.root=DIR where its data have moved, --config.data.val=SPLIT to judge by images that were held out
+otherwise. DIR becomes an ordinary run of the narrower network; the last lines show how to fine-tune it. The same
 command on the same directory resumes a search that was stopped.
 """
 
@@ -42,7 +42,7 @@ class Flags:
         decay: Factor from one step to the next.
         short_steps: Training steps of every proposal.
         learning_rate: Learning rate of those steps.
-        evaluation_batches: Number of held-out batches that score a proposal.
+        evaluation_batches: Number of validation batches that score a proposal.
         overrides: Keys of the run's configuration with their new values.
     """
 
@@ -127,7 +127,7 @@ def parse(argv: Sequence[str] | None) -> Flags:
         "decay": "factor from one iteration's step to the next",
         "short_steps": "training steps of every proposal",
         "learning_rate": "learning rate of those steps",
-        "evaluation_batches": "held-out batches that score a proposal; 0 for all",
+        "evaluation_batches": "validation batches that score a proposal; 0 for all",
     }
     for name, text in settings.items():
         default = getattr(Settings, name)

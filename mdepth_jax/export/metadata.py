@@ -28,7 +28,7 @@ class Metadata:
         version: Version of mdepth_jax that exported the file.
         weights_sha256: SHA-256 of the file of weights.
         quantization: Kind of quantization.
-        scores: Scores of the run on its held-out set, with the numbers of pairs and depth maps and the step.
+        scores: Scores of the run on its test set, with the numbers of pairs and depth maps and the step.
         model: Group `model` of the run's configuration.
         config: Further keys of the configuration, which evaluation and prediction with the file need.
     """

@@ -44,7 +44,7 @@ class NetworkInfo:
         height: Height of the network's input in pixels.
         width: Width of the network's input in pixels.
         log: Factor in front of the natural logarithm of depth that the network itself predicts; 0 if it predicts depth.
-        scores: Scores on the held-out set of its training by metric: `whdr`, `rmse`, `delta1`, `si_rmse`.
+        scores: Scores on the test set of its training by metric: `whdr`, `rmse`, `delta1`, `si_rmse`.
         pairs: Number of ordinal pairs behind the scores.
         depth_maps: Number of depth maps behind the scores.
         licenses: Terms of the code and of everything that the network was trained with.

@@ -1,4 +1,4 @@
-"""Scores of a trained network on a held-out set."""
+"""Scores of a trained network on a data set."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping

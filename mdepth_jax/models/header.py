@@ -33,7 +33,7 @@ class Header:
         run: Run that made the weights.
         earlier: Runs before it in order, the first run first.
         output: Meaning of the network's output in words.
-        scores: Scores on the held-out set of the run by metric.
+        scores: Scores by metric: on the test set of the run, before its end on the validation set.
         step: Training step of the weights; None if unknown.
         terms: Names of the loss terms of the run.
     """

@@ -241,7 +241,7 @@ def format_markdown(tables: Mapping[str, Sequence[Cells]]) -> str:
 
 
 def make_tradeoff(runs: Iterable[Run]) -> dict[str, list[Point]]:
-    """Collects size and WHDR of networks as in Figure 1: those of Table 7 on DIW, and runs by their held-out data."""
+    """Collects size and WHDR of networks as in Figure 1: those of Table 7 on DIW, and runs by their test data."""
     published = [Point(f"{method.name} ({method.data})", method.parameters, method.whdr) for method in figures.METHODS]
     groups = {"Table 7 of the paper, on DIW test": published}
     for run in runs:

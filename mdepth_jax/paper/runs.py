@@ -38,7 +38,7 @@ class Run:
     Attributes:
         directory: Run directory.
         config: Configuration of the run.
-        scores: All scores: those of the best weights on the run's held-out set, and those of the files in
+        scores: All scores: those of its weights on its test set, and those of the files in
             `evaluations/`.
         parameters: Number of parameters without intermediate heads.
         weights: SHA-256 of the file of the best weights.

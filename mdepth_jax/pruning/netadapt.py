@@ -33,7 +33,7 @@ class Settings:
         divisor: Divisor of all widths; also the smallest width.
         short_steps: Training steps of the short-term fine-tune of a proposal.
         learning_rate: Learning rate of the short-term fine-tune.
-        evaluation_batches: Number of held-out batches that score a proposal; 0 for all.
+        evaluation_batches: Number of validation batches that score a proposal; 0 for all.
 
     Raises:
         UserError: If a value is out of range.
@@ -79,7 +79,7 @@ class Proposal:
         layer: Name of the narrowed group; empty for the initial network.
         width: Number of channels that the group keeps; 0 for the initial network.
         resource: Amount of the resource that the network needs.
-        score: Score on the held-out set, lower is better.
+        score: Score on the validation set, lower is better.
         seconds: Time that fine-tuning and evaluation took in seconds.
     """
 

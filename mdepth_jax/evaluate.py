@@ -1,4 +1,4 @@
-"""Evaluates a network on data that it was not trained on: WHDR on ordinal pairs, at the original size; RMSE and others on depth maps.
+"""Evaluates a network on other data than it learned from: WHDR on pairs, at the original size; RMSE and others on maps.
 
 python -m mdepth_jax.evaluate --model RUN                                   on the run's own test set
 python -m mdepth_jax.evaluate --model RUN --pairs FILE.csv [--images ROOT]  on any pairs in DIW's format, or records

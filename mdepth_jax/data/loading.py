@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from mdepth_jax import licenses
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.crops import CROPS
-from mdepth_jax.data.holdout import hold_out
+from mdepth_jax.data.holdout import Subset, hold_out
 from mdepth_jax.data.sources.folders import ImageFolder
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
@@ -199,7 +199,8 @@ def _teacher_meanings(source: Source, config: ConfigDict) -> tuple[str, ...]:
         UserError: If `teacher.inverted` would turn maps that are read the right way round already.
     """
     parts = source.sources if isinstance(source, Concatenation) else (source,)
-    meanings = tuple(dict.fromkeys(part.maps.teacher.meaning for part in parts if hasattr(part, "maps")))
+    wholes: list[Any] = [part.source if isinstance(part, Subset) else part for part in parts]
+    meanings = tuple(dict.fromkeys(whole.maps.teacher.meaning for whole in wholes if not isinstance(whole, Scenes)))
     if config.teacher.inverted and any(meanings):
         raise UserError(
             f"`config.teacher.inverted=True`, but about.json says that the teacher's maps are {' and '.join(meanings)}"

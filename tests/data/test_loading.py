@@ -113,11 +113,12 @@ def test_a_teacher_that_knows_the_training_images_alone(folder):
     assert np.isnan(next(iter(data.test.batches()))["teacher_depth"]).all()
 
 
-def test_the_meaning_of_the_teacher_maps_reaches_the_terms(folder):
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_the_meaning_of_the_teacher_maps_reaches_the_terms(folder, share):
     (folder / "teacher").mkdir()
     for number in range(4):
         (folder / f"teacher/{number}.png").write_bytes((folder / f"depth/{number}.png").read_bytes())
-    learning = config(folder)
+    learning = config(folder, val_share=share)
     learning.teacher.maps = True
     assert open_data(learning)[1].teacher_meanings == ("",)
     (folder / "teacher/about.json").write_text('{"meaning": "inverse relative depth", "map_scale": 0.01}')

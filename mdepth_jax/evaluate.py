@@ -4,10 +4,12 @@ python -m mdepth_jax.evaluate --model RUN                                   on t
 python -m mdepth_jax.evaluate --model RUN --pairs FILE.csv [--images ROOT]  on any pairs in DIW's format, or records
 python -m mdepth_jax.evaluate --model RUN --pairs FILE.csv --depth_scale 0.001 [--crop eigen] [--align nyu]
                                            and on the depth maps next to the images (depth/, one code = 0.001 m)
+python -m mdepth_jax.evaluate --model RUN --pairs FILE.csv --depth_scale 0.001 --align affine | disparity
+                                           AbsRel, delta1 to 3, RMSE after a fit of scale and shift to each depth map
 python -m mdepth_jax.evaluate --model m.tflite --pairs FILE.csv             any of these, for an exported file
 
 Pairs are judged on whole images, depth maps in the part of the image that the network is trained for. The result says
-data set, split and protocol. Relative depth is aligned to NYUv2, image by image, for all errors of depth maps.
+data set, split and protocol. Relative depth is aligned to NYUv2, image by image, unless `--align` says otherwise.
 """
 
 import pathlib
@@ -24,6 +26,7 @@ from mdepth_jax.files import hash_file, write_json
 from mdepth_jax.inference.network import open_network
 from mdepth_jax.inference.scoring import evaluate_network, to_json
 from mdepth_jax.training import provenance
+from mdepth_jax.training.evaluation import ALIGNMENTS, FITS
 from mdepth_jax.training.summary import describe_evaluation, describe_origin
 from mdepth_jax.training.terms import wanted_maps
 
@@ -48,7 +51,7 @@ class Flags:
                 "`depth_scale`, `images`, `split` and `crop` go with `pairs`; the run's own set is read as its "
                 "configuration says"
             )
-        if self.pairs and not self.depth_scale and (self.crop != "none" or self.align == "nyu"):
+        if self.pairs and not self.depth_scale and (self.crop != "none" or self.align not in (None, "none")):
             raise UserError("`crop` and `align` are about depth maps, which need `depth_scale`")
         if self.batch_size <= 0:
             raise UserError(f"`batch_size` is {self.batch_size}; it must be positive")
@@ -69,15 +72,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         source = loading.open_test_source(config, wanted_maps(config))
         has_maps = wanted_maps(config).depth
-    if flags.align == "nyu" and not has_maps:
+    if flags.align not in (None, "none") and not has_maps:
         raise UserError(f"`align` is {flags.align!r}, but {flags.model} is not evaluated on depth maps; give "
                         "`pairs` and `depth_scale`")  # fmt: skip
     if align == "none" and has_maps and not provenance.predicts_depth(config):
         raise UserError(f"{flags.model} predicts relative depth, whose values cannot be compared with depth maps as "
-                        "they are; set `align=nyu`")  # fmt: skip
+                        "they are; set `align=nyu`, `align=affine` or `align=disparity`")  # fmt: skip
     result = evaluate_network(
-        network.model, source, config, batch_size=flags.batch_size, has_maps=has_maps, align=align == "nyu"
+        network.model, source, config, batch_size=flags.batch_size, has_maps=has_maps, align=align
     )
+    if flags.align in FITS and not result.maps:
+        raise UserError(f"{flags.pairs or flags.model}: no depth map has two known pixels to fit scale and shift to")
     if not result.scores:
         raise UserError(f"{flags.pairs or flags.model}: there are neither pairs nor depth maps to compare with")
     scores = provenance.score_evaluation(
@@ -106,8 +111,9 @@ def parse(argv: Sequence[str] | None) -> Flags:
     parser.add_argument("--split", help="split of prepared records (default: test)")
     parser.add_argument("--depth_scale", type=float, help="unit of a depth map's codes (default: no depth maps)")
     parser.add_argument("--crop", choices=tuple(CROPS), default="none", help="pixels of the depth maps that count")
-    parser.add_argument("--align", choices=("none", "nyu"),
-                        help="shift and scale predictions to NYUv2's depth (default: for relative depth)")  # fmt: skip
+    parser.add_argument("--align", choices=ALIGNMENTS,
+                        help="shift and scale predictions, to NYUv2's depth or to each depth map (default: nyu for "
+                        "relative depth, else none)")  # fmt: skip
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--json", type=pathlib.Path, help="file to write the result to")
     parser.set_defaults(flags=Flags)

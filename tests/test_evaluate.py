@@ -82,7 +82,7 @@ def test_depth_maps_next_to_the_images(folder, network, tmp_path, capsys):
     scores = json.loads(output.read_text())
     source = open_source(folder / "pairs_test.csv", maps=Maps(depth=0.001))
     config = overlay(data={"height": 32, "width": 64, "crop": "center"})
-    expected = evaluate_network(network.model, source, config, batch_size=8, has_maps=True, align=True).scores
+    expected = evaluate_network(network.model, source, config, batch_size=8, has_maps=True, align="nyu").scores
     assert scores["depth_maps"] == 6
     assert scores["scores"]["rmse"]["protocol"] == {
         "view": "middle", "crop": "none", "align": "nyu", "height": 32, "width": 64,
@@ -96,6 +96,33 @@ def test_depth_maps_next_to_the_images(folder, network, tmp_path, capsys):
     assert json.loads((tmp_path / "default.json").read_text()) == scores
     with pytest.raises(UserError, match="is 320x240, the crop is for 640x480"):
         run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--crop", "eigen")
+
+
+@pytest.mark.parametrize("align", ["affine", "disparity"])
+def test_a_fit_to_each_depth_map(folder, tmp_path, capsys, align):
+    """Of an exported file as of a run, with the protocol and the number of maps."""
+    path, output = save_mean(tmp_path / "mean.tflite"), tmp_path / "scores.json"
+    flags = ["--pairs", str(folder / "pairs_test.csv"), "--depth_scale", "0.001", "--align", align]
+    evaluate.main(["--model", str(path), *flags, "--json", str(output)])
+    result = json.loads(output.read_text())
+    names = ("abs_rel", "delta1", "delta2", "delta3", "rmse")
+    assert 0 < result["abs_rel"] < 1
+    assert 0 < result["delta1"] <= result["delta2"] <= result["delta3"] <= 1
+    scores = read_scores(result)
+    for name in names:
+        assert (scores[name].value, scores[name].count, scores[name].protocol.align) == (result[name], 6, align)
+    printed = capsys.readouterr().out
+    assert f"AbsRel {result['abs_rel']:.4f}, delta1 {result['delta1']:.4f}, delta2" in printed
+    assert "(n = 6 depth maps)" in printed
+    disparity = "the disparity of " if align == "disparity" else ""
+    assert f"whole images at 8x16, scale and shift fitted to {disparity}each depth map" in printed
+
+
+def test_maps_that_no_line_can_be_fitted_to(folder, network, monkeypatch):
+    unknown = np.full((4, 4), np.nan, np.float32)
+    monkeypatch.setattr("mdepth_jax.data.pipeline.rows.visible_depth", lambda *arguments: unknown)
+    with pytest.raises(UserError, match=r"pairs_test\.csv: no depth map has two known pixels"):
+        run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--align", "affine")
 
 
 def test_a_file_of_weights_knows_its_held_out_set(tmp_path, capsys):
@@ -119,6 +146,7 @@ def test_an_exported_file_needs_pairs(folder, tmp_path, capsys):
         (["--crop", "eigen"], "go with `pairs`"),
         (["--pairs", "f.csv", "--crop", "eigen"], "need `depth_scale`"),
         (["--pairs", "f.csv", "--align", "nyu"], "need `depth_scale`"),
+        (["--pairs", "f.csv", "--align", "disparity"], "need `depth_scale`"),
         (["--batch_size", "0"], "`batch_size` is 0"),
     ],
 )
@@ -129,7 +157,9 @@ def test_flags_that_would_do_nothing(flags, message):
 
 def test_relative_depth_is_not_compared_as_it_is(folder, network):
     """A prediction that is 0 or negative would have no logarithm, and no value has a ratio to meters."""
-    with pytest.raises(UserError, match=r"run predicts relative depth, .* as they are; set `align=nyu`"):
+    with pytest.raises(
+        UserError, match=r"run predicts relative depth, .* as they are; set `align=nyu`, `align=affine` or"
+    ):
         run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--align", "none")
     network.config.loss.terms = "mannequin"
     run("--pairs", folder / "pairs_test.csv", "--depth_scale", "0.001", "--align", "none")
@@ -163,5 +193,6 @@ def test_a_run_is_evaluated_as_it_evaluates_itself(folder, tmp_path, optax_promo
 
 def test_a_run_without_depth_maps_cannot_be_aligned(network):
     network.config.data.update({"source": "scenes", "eval_count": 1})
-    with pytest.raises(UserError, match="`align` is 'nyu', but run is not evaluated on depth maps"):
-        run("--align", "nyu")
+    for align in ("nyu", "affine"):
+        with pytest.raises(UserError, match=f"`align` is '{align}', but run is not evaluated on depth maps"):
+            run("--align", align)

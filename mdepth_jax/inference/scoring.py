@@ -17,6 +17,7 @@ from mdepth_jax.data.types import Batch, EvalSet, Source, WantedMaps
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.score import Score, write_scores
 from mdepth_jax.training.evaluation import Evaluation, evaluate
+from mdepth_jax.training.provenance import predicts_depth
 from mdepth_jax.training.step import Arrays, make_eval_step, make_mesh, replicate, score_pairs
 
 
@@ -27,7 +28,7 @@ def evaluate_network(
     *,
     batch_size: int,
     has_maps: bool = False,
-    align: bool = False,
+    align: str = "none",
 ) -> Evaluation:
     """Evaluates a network: a Flax network on all devices, the interpreter of a file on the CPU.
 
@@ -40,7 +41,7 @@ def evaluate_network(
         config: Configuration of the run that made the network, with the size of the network's input.
         batch_size: Batch size; it is rounded up to a multiple of the number of devices.
         has_maps: Whether to compare with the set's depth maps.
-        align: Whether to align predictions to NYUv2 first, see `mdepth_jax.training.evaluation.evaluate`.
+        align: Alignment of each prediction, see `mdepth_jax.training.evaluation.evaluate`.
     """
     if isinstance(network, DepthNet):
         mesh = make_mesh()
@@ -57,7 +58,7 @@ def evaluate_network(
         held_out = held_out._replace(truths=lambda: pipeline.eval_truths(source, depth_spec, crop))
     if source.max_pairs and depth_spec != spec:
         held_out = held_out._replace(depth_batches=lambda: _open_batches(source, depth_spec))
-    return evaluate(eval_step, held_out, mesh, log=config.data.log, align=align)
+    return evaluate(eval_step, held_out, mesh, log=config.data.log, align=align, has_ratio=predicts_depth(config))
 
 
 def _open_batches(source: Source, spec: pipeline.BatchSpec) -> Iterator[Batch]:

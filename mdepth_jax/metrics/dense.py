@@ -39,6 +39,11 @@ class DenseSums(NamedTuple):
         return cls(*(np.concatenate(entries) for entries in zip(*parts, strict=True)))
 
     @property
+    def scores(self) -> dict[str, float]:
+        """All metrics by name."""
+        return {name: float(getattr(self, name)) for name in ("rmse", "delta1", "si_rmse")}
+
+    @property
     def rmse(self) -> Any:
         """Root mean squared error over all pixels of all images, in the unit of depth."""
         return _ratio(self.squared_error, self.pixels) ** 0.5

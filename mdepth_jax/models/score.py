@@ -7,8 +7,21 @@ from typing import Any
 
 from mdepth_jax.data.types import DataSetInfo
 
-METRICS = ("whdr", "rmse", "delta1", "si_rmse")
-TITLES = {"whdr": "WHDR", "rmse": "RMSE", "delta1": "delta1", "si_rmse": "SI-RMSE"}
+TITLES = {
+    "whdr": "WHDR",
+    "abs_rel": "AbsRel",
+    "rmse": "RMSE",
+    "delta1": "delta1",
+    "delta2": "delta2",
+    "delta3": "delta3",
+    "si_rmse": "SI-RMSE",
+}
+METRICS = tuple(TITLES)
+_ALIGNMENTS = {
+    "nyu": "aligned to nyu",
+    "affine": "scale and shift fitted to each depth map",
+    "disparity": "scale and shift fitted to the disparity of each depth map",
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +31,8 @@ class Protocol:
     Attributes:
         view: Part of an image that the network sees: "whole", or "middle", the largest one with the network's aspect.
         crop: Pixels of a depth map that count: "none" for all, or "eigen".
-        align: Alignment of each prediction before it is compared: "none" or "nyu".
+        align: Alignment of each prediction before it is compared: "none", "nyu", or a fit to its own depth map,
+            "affine" or "disparity", after which metrics are means over images.
         height: Height of the network's input in pixels.
         width: Width of the network's input in pixels.
     """
@@ -35,7 +49,7 @@ class Protocol:
         part = "whole images" if self.view == "whole" else "the middle of images"
         parts = [f"{part} at {self.height}x{self.width}"]
         parts += [f"{self.crop} crop"] if self.crop != "none" else []
-        parts += [f"aligned to {self.align}"] if self.align != "none" else []
+        parts += [_ALIGNMENTS.get(self.align, f"aligned to {self.align}")] if self.align != "none" else []
         return ", ".join(parts)
 
 

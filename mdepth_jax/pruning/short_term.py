@@ -110,7 +110,7 @@ class ShortTermTrainer:
             self._limit(self.val),
             self.mesh,
             log=self.config.data.log,
-            align=default_alignment(self.config) == "nyu",
+            align=default_alignment(self.config),
         )
 
     def _limit(self, val: EvalSet) -> EvalSet:

@@ -257,7 +257,7 @@ class Trainer:
             held_out,
             self.mesh,
             log=self.config.data.log,
-            align=default_alignment(self.config) == "nyu",
+            align=default_alignment(self.config),
         )
 
     def _describe(self, result: Evaluation, held_out: EvalSet, step: int | None) -> dict[str, Score]:

@@ -55,9 +55,8 @@ def describe_evaluation(evaluation: Evaluation | None) -> list[str]:
             f"{(evaluation.pairs > 0).sum()} images, {evaluation.wrong} wrong)",
             f"WHDR {evaluation.row_whdr:.4f} of the baseline that knows the image row alone",
         ]
-    if evaluation.maps:
-        names = ("rmse", "delta1", "si_rmse")
-        scores = (f"{TITLES[name]} {evaluation.scores[name]:.4f}" for name in names)
+    if evaluation.depth is not None and evaluation.maps:
+        scores = (f"{TITLES[name]} {value:.4f}" for name, value in evaluation.depth.scores.items())
         lines += [f"{', '.join(scores)} (n = {evaluation.maps} depth maps)"]
     return lines
 

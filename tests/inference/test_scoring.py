@@ -93,9 +93,74 @@ def test_predictions_are_aligned_to_nyu(config):
         depth = (depth - depth.mean()) / depth.std(ddof=1) * 0.6148231626 + 2.8424594402
         depth = np.where(depth < 0, depth[depth > 0].min() + 1e-5, depth)
         squares.append((depth - example["depth"])[np.isfinite(example["depth"])] ** 2)
-    result = evaluate_network(predict, Rooms(), config, batch_size=2, has_maps=True, align=True)
+    result = evaluate_network(predict, Rooms(), config, batch_size=2, has_maps=True, align="nyu")
     assert result.scores["rmse"] == pytest.approx(np.sqrt(np.mean(np.concatenate(squares))), rel=1e-3)
     assert 0 <= result.scores["delta1"] <= 1
+
+
+class Darkness(Rooms):
+    """Rooms whose depth is a function of what `predict` sees, such that one alignment is perfect and no other."""
+
+    def __init__(self, depth_of):
+        self.depth_of = depth_of
+
+    def __getitem__(self, index):
+        example = super().__getitem__(index)
+        brightness = resize_map(predict(resize_image(example["image"], HEIGHT, WIDTH))[..., 0], HEIGHT, WIDTH)
+        return example | {"depth": self.depth_of(brightness).astype(np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("log", "terms", "depth_of", "best"),
+    [
+        (0.0, "ranking", lambda z: 0.02 * z + 1, "affine"),
+        (0.0, "ranking", lambda z: 1 / (2 - 0.005 * z), "disparity"),  # relative depth is fitted as it is
+        (0.0, "l1", lambda z: 1 / (5 / z + 0.1), "disparity"),  # depth up to a factor has a disparity
+        (100.0, "ranking", lambda z: 3 * np.exp(z / 100) - 2, "affine"),
+        (100.0, "ranking", lambda z: 1 / (0.3 * np.exp(-z / 100) + 0.2), "disparity"),
+    ],
+)
+def test_predictions_are_fitted_to_each_depth_map(config, log, terms, depth_of, best):
+    config.data.log, config.loss.terms = log, terms
+    errors = {}
+    for align in ("affine", "disparity"):
+        result = evaluate_network(predict, Darkness(depth_of), config, batch_size=2, has_maps=True, align=align)
+        assert result.scores.keys() == {"whdr", "abs_rel", "delta1", "delta2", "delta3", "rmse"}
+        assert result.maps == 5
+        errors[align] = result.scores["abs_rel"]
+    assert errors.pop(best) < 1e-5
+    assert min(errors.values()) > 1e-4
+
+
+def test_errors_after_a_fit_are_means_over_images(config):
+    expected = []
+    for example in map(Rooms().__getitem__, range(5)):
+        depth = resize_map(predict(resize_image(example["image"], HEIGHT, WIDTH))[..., 0], *example["depth"].shape)
+        known = np.isfinite(example["depth"])
+        p, t = depth[known].astype(np.float64), example["depth"][known].astype(np.float64)
+        aligned = np.clip(np.polyval(np.polyfit(p, t, 1), p), 1e-3, 80)
+        ratio = np.maximum(aligned / t, t / aligned)
+        error = np.abs(aligned - t)
+        expected.append(
+            [(error / t).mean(), *((ratio < 1.25**n).mean() for n in (1, 2, 3)), np.sqrt((error**2).mean())]
+        )
+    result = evaluate_network(predict, Rooms(), config, batch_size=2, has_maps=True, align="affine")
+    names = ("abs_rel", "delta1", "delta2", "delta3", "rmse")
+    found = [result.scores[name] for name in names]
+    np.testing.assert_allclose(found, np.mean(expected, axis=0), rtol=1e-6)
+
+
+def test_a_map_of_one_pixel_does_not_count(config):
+    class Sparse(Rooms):
+        def __getitem__(self, index):
+            example = super().__getitem__(index)
+            depth = np.full_like(example["depth"], np.nan)
+            depth.ravel()[:index] = 2 + np.arange(index)
+            return example | {"depth": depth}
+
+    result = evaluate_network(predict, Sparse(), config, batch_size=2, has_maps=True, align="affine")
+    assert result.maps == 3
+    assert np.isfinite(list(result.scores.values())).all()
 
 
 def test_a_flax_network_is_evaluated_on_all_devices(config):

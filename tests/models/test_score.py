@@ -44,3 +44,8 @@ def test_plain_numbers_of_earlier_versions_are_of_unknown_origin():
 def test_protocols_in_words():
     assert str(WHOLE) == "whole images at 224x448"
     assert str(MIDDLE) == "the middle of images at 224x224, eigen crop, aligned to nyu"
+    fits = {align: str(Protocol("whole", "none", align, 32, 64)) for align in ("affine", "disparity")}
+    assert fits == {
+        "affine": "whole images at 32x64, scale and shift fitted to each depth map",
+        "disparity": "whole images at 32x64, scale and shift fitted to the disparity of each depth map",
+    }

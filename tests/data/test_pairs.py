@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mdepth_jax.data.pairs import (
+    NO_PAIRS,
     draw_pairs,
     net_coordinates,
     parse_pairs,
@@ -93,6 +94,19 @@ def test_scan_resumes_after_an_error(tmp_path):
     assert [str(problem).split(":")[1] for problem in problems] == ["2", "4", "8"]
     with pytest.raises(UserError, match=r"pairs\.csv:2: "):
         parse_pairs(tmp_path / "pairs.csv")
+
+
+def test_a_long_file(tmp_path):
+    images = parse_pairs(write(tmp_path, "".join(f"{number}.jpg\n1,2,3,4,>,40,30\n" for number in range(200))))
+    assert [(image.path, image.line) for image in images] == [
+        (f"{number}.jpg", 2 * number + 2) for number in range(200)
+    ]
+
+
+def test_no_pairs_are_as_those_that_are_read(tmp_path):
+    (image, _) = parse_pairs(write(tmp_path, GOOD))
+    for empty, read in zip(NO_PAIRS, (image.points, image.relation), strict=True):
+        assert (empty.shape, empty.dtype) == ((0, *read.shape[1:]), read.dtype)
 
 
 def test_a_path_may_hold_commas(tmp_path):

@@ -91,6 +91,14 @@ def test_a_set_is_added_up_in_double_precision():
     np.testing.assert_allclose(sums.si_rmse, np.float32(0.1), rtol=1e-12)
 
 
+def test_a_single_valid_pixel_is_a_set():
+    prediction, target, valid = (
+        jnp.asarray(values).reshape(1, 1, 2, 1) for values in ([3.0, 9], [5.0, 1], [True, False])
+    )
+    assert values(jitted_sums(prediction, target, valid)) == [2, 0, 0]
+    assert values(jitted_sums(target, target, valid)) == [0, 1, 0]
+
+
 @pytest.mark.parametrize("known", [False, True], ids=["masked", "unknown"])
 def test_no_valid_pixel_gives_zeros(known):
     prediction, target, valid = random_maps()

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -119,7 +121,10 @@ def test_the_objective_of_a_configuration():
     )
     terms, options = parse_terms(config.loss.terms), TermOptions(pool_scale=0.25, drop_easy=0.5)
     expected = Objective(terms, heads=1, options=options, fixed_intermediate=False)
-    assert make_objective(config, EVERYTHING) == expected
+    objective = make_objective(config, EVERYTHING)
+    assert objective == expected
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        objective.heads = 2
 
 
 @pytest.mark.parametrize(("terms", "needs"), [("ranking+pairwise", False), ("ranking+holistic", True)])

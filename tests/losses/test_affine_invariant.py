@@ -96,6 +96,17 @@ def test_equal_a_loop_over_pixels(trim):
     np.testing.assert_allclose(losses[1], expected[1], rtol=1e-5)
 
 
+def test_trimming_may_leave_out_every_pixel():
+    """Of three pixels 70 % are rounded up to three."""
+    prediction, target, valid = random_maps()
+    valid[:] = False
+    valid[:, 2, :3] = True
+    assert loop_losses(*(array[..., 0] for array in (prediction, target, valid)))[0] > 0.1
+    loss, gradient = trimmed(prediction, target, valid, trim=0.7)
+    assert loss == 0
+    assert not gradient.any()
+
+
 def test_all_pixels_are_valid_by_default():
     prediction, target, _ = map(jnp.asarray, random_maps())
     every = jitted_losses(prediction, target, jnp.ones(SHAPE, bool))

@@ -123,6 +123,8 @@ def test_row_baseline():
     rows = jnp.array([[[0, 5], [5, 0], [3, 3], [0, 5], [0, 5]]])
     points = jnp.stack([rows, jnp.zeros_like(rows)], axis=-1)
     relation, valid = jnp.array([[1, 1, -1, 0, -1]]), jnp.array([[True, True, True, True, False]])
+    each = [float(row_baseline_wrong(points, relation, jnp.arange(5)[None] == pair)) for pair in range(5)]
+    assert each == [0, 1, 0.5, 1, 1]
     assert row_baseline_wrong(points, relation, valid) == 2.5
     assert row_baseline_wrong(points, relation) == 3.5
 

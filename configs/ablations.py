@@ -6,11 +6,15 @@ take the flags of `configs/sequential.py`, rows of one data set those of its own
     python -m mdepth_jax.train --config configs/ablations.py:table5_pi_only --config.data.root=DIR \
         --config.teacher.run=RUN --config.model.pretrained=FILE
 
-Rows of distillation on a small folder of pairs with cached maps, with the budget of `configs/kd.py:pairs`, add
-`_pairs` to the name; `configs/nyuv2_pairs.py` is such a folder:
+A row is refused without the teacher of its terms and ImageNet weights; --config.without=teacher and
+--config.without=pretrained do without, and `python -m mdepth_jax.report` does not count such a run as the row.
+
+Rows of distillation on a small folder of pairs with cached maps add `_pairs` to the name: the data, the length and the
+learning rate are those of `configs/kd.py:pairs`, the recipe is that of the row. Rows with the pair-wise term need a
+teacher with features as well (--config.teacher.run=RUN); `configs/nyuv2_pairs.py` is such a folder:
 
     python -m mdepth_jax.train --config configs/ablations.py:table5_pi_only_pairs --config.data.root=DIR \
-        --config.teacher.run=RUN --config.model.pretrained=FILE
+        --config.model.pretrained=FILE
 
 Expected on the paper's data:
 
@@ -86,7 +90,13 @@ def get_config(variant: str = "table6_hard_easy") -> ConfigDict:
     if row in DISTILLATION:
         config = load_neighbor(__file__, "kd.py", "diw" if row == variant else "pairs")
         heads, terms, keys = DISTILLATION[row]
-        for key, value in {"model.heads": heads, "loss.terms": terms, **keys}.items():
+        recipe = {
+            "needs": f"{terms}+pretrained",
+            "model.heads": heads,
+            "loss.terms": terms,
+            "loss.weights.ranking": 1.0,
+        }
+        for key, value in {**recipe, "rebalance.strength": 3.0, **keys}.items():
             override(config, key, value)
     elif variant in FILES:
         config = load_neighbor(__file__, *FILES[variant])

@@ -14,6 +14,7 @@ from mdepth_jax.training.config import overlay
 def get_config() -> ConfigDict:
     return overlay(
         name="diw",
+        needs="ranking+pretrained",
         model={"heads": 0},
         loss={"terms": "ranking"},
         rebalance={"order": "off"},

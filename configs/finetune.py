@@ -17,6 +17,6 @@ from mdepth_jax.training.run_directory import load_config
 
 def get_config(run: str) -> ConfigDict:
     config = load_config(pathlib.Path(run))
-    config.model.update({"start": run, "pretrained": ""})
+    config.model.update({"start": run, "pretrained": ""})  # ImageNet's weights are behind those of the run
     config.optim.learning_rate *= 0.1
     return config

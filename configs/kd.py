@@ -12,8 +12,10 @@ term. Cost: 20 epochs. Expected: depends on the data; `configs/nyuv2_pairs.py` i
     python -m mdepth_jax.train --config configs/kd.py:pairs --config.data.root=DIR \
         --config.model.pretrained=mobilenet_v2.npz [--config.teacher.run=RUN]
 
-The paper word for word on DIW (421 thousand images), batch 4, Adam 1e-4 halved every epoch, 224x448 (Sec. 4.1). Cost:
-5 epochs of 105 thousand steps. Expected: the last row of Table 6, `table6_hard_easy` in `configs/ablations.py`:
+The paper's recipe on DIW (421 thousand images): batch 4, Adam 1e-4 halved every epoch, 224x448 (Sec. 4.1). It is
+refused without a teacher that runs in training and ImageNet weights, unless --config.without=teacher (the pairs alone)
+or --config.without=pretrained says so; the report then names what the run lacked. Cost: 5 epochs of 105 thousand steps.
+Expected: the last row of Table 6, `table6_hard_easy` in `configs/ablations.py`:
 
     python -m mdepth_jax.train --config configs/kd.py:diw --config.data.root=DIR --config.teacher.run=RUN \
         --config.model.pretrained=keras --config.model.norm_epsilon=1e-3
@@ -53,5 +55,6 @@ def get_config(variant: str = "") -> ConfigDict:
             train={"epochs": 20},
         )  # fmt: skip
     if variant == "diw":
-        return overlay(name="kd_diw", data={"train": "train", "eval": "test"})
+        terms = "ranking+pixelwise+pairwise"
+        return overlay(name="kd_diw", needs=f"{terms}+pretrained", loss={"terms": terms})
     raise UserError(f"configs/kd.py has no variant {variant!r}; there are pairs, diw and none")

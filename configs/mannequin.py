@@ -16,6 +16,7 @@ from mdepth_jax.training.config import overlay
 def get_config() -> ConfigDict:
     return overlay(
         name="mannequin",
+        needs="mannequin+pretrained",
         model={"heads": 0},
         data={
             "height": 224, "width": 224, "batch_size": 16, "log": 1.0,

@@ -16,7 +16,7 @@ A few hundred images are too few steps for SGD: `configs/nyuv2.py:small` takes A
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.training.config import overlay, override
+from mdepth_jax.training.config import drop_unread, overlay, override
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -24,6 +24,7 @@ def get_config(variant: str = "") -> ConfigDict:
         raise UserError(f"configs/nyuv2.py has no variant {variant!r}; there are small and none")
     config = overlay(
         name="nyuv2",
+        needs="l1+pretrained",
         model={"heads": 0, "output_bias": 2.8},  # the mean depth in meters
         data={
             "height": 224, "width": 224, "batch_size": 8, "eval_crop": "eigen",
@@ -38,10 +39,11 @@ def get_config(variant: str = "") -> ConfigDict:
         train={"epochs": 30, "best_by": "rmse"},
     )  # fmt: skip
     if variant == "small":
-        config.name = "nyuv2_small"
+        config.name, config.needs = "nyuv2_small", ""
         override(config, "model.output_scale", 0.01)
         override(config, "optim", {"optimizer": "adam", "weight_decay": 0.0, "learning_rate": 1e-3})
         override(config, "optim", {"schedule": "cosine", "warmup_epochs": 0.5})
+        drop_unread(config)
         override(config, "train.epochs", 10)
         override(config, "data.eval_crop", "none")
     return config

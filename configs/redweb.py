@@ -17,10 +17,11 @@ from mdepth_jax.training.config import overlay
 def get_config() -> ConfigDict:
     return overlay(
         name="redweb",
+        needs="improved_ranking+pretrained",
         model={"heads": 0},
         data={
             "height": 224, "width": 224, "batch_size": 4, "sampled_pairs": 3000,
-            "scale": 1.15, "rotation": 5.0, "jitter": 0.4, "flip": True, "crop": "random", "depth_scale": 1.0,
+            "scale": 1.15, "rotation": 5.0, "jitter": 0.4, "flip": True, "crop": "random",
             "train": "train[:95%]", "eval": "train[95%:]",
         },
         loss={"terms": "improved_ranking"},

@@ -1,11 +1,39 @@
-"""The description of a configuration's keys: default, meaning and allowed values of each stand in one place."""
+"""The description of a configuration's keys: default, meaning, allowed values and use of each stand in one place."""
 
 import operator
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mdepth_jax.errors import UserError
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Condition on which a key is read.
+
+    Attributes:
+        keys: Dotted names of the keys that it depends on.
+        words: The condition in words, after "with"; keys stand between backticks.
+        holds: Returns whether a complete configuration meets it.
+    """
+
+    keys: tuple[str, ...]
+    words: str
+    holds: Callable[[Any], bool]
+
+    def __and__(self, other: "Condition") -> "Condition":
+        return Condition(
+            self.keys + other.keys,
+            f"{self.words} and {other.words}",
+            lambda config: self.holds(config) and other.holds(config),
+        )
+
+
+def when(name: str, *values: Any) -> Condition:
+    """Returns the condition that a key has one of some values."""
+    words = " or ".join(f"`{name}={value}`" for value in values)
+    return Condition((name,), words, lambda config: operator.attrgetter(name)(config) in values)
 
 
 @dataclass(frozen=True)
@@ -20,6 +48,8 @@ class Key:
         at_least: Inclusive lower bound; None for none.
         below: Exclusive upper bound; None for none.
         at_most: Inclusive upper bound; None for none.
+        read_if: Condition on which it is read; None for always.
+        idle: Further value that asks for nothing, which is no mistake where the key is not read; None for none.
     """
 
     default: Any
@@ -29,6 +59,8 @@ class Key:
     at_least: int | float | None = None
     below: int | float | None = None
     at_most: int | float | None = None
+    read_if: Condition | None = None
+    idle: Any = None
 
     @property
     def allowed(self) -> str:
@@ -82,3 +114,16 @@ def check_values(keys: Mapping[str, Key], config: Any, prefix: str = "config.") 
         if not key.allows(value):
             remedy = f"choose {key.allowed}" if key.choices else f"it must be {key.allowed}"
             raise UserError(f"`{prefix}{name}` is {value!r}; {remedy}")
+
+
+def find_unread(keys: Mapping[str, Key], config: Any) -> Iterator[tuple[str, Key, Condition]]:
+    """Yields the keys that ask for something which nothing reads, with the condition on which they would be read.
+
+    Args:
+        keys: Keys by their dotted names.
+        config: Complete configuration.
+    """
+    for name, key in keys.items():
+        value = operator.attrgetter(name)(config)
+        if key.read_if and value not in (key.default, key.idle) and not key.read_if.holds(config):
+            yield name, key, key.read_if

@@ -44,6 +44,7 @@ class Flags:
         coordinator: Address of process 0, or `auto`; None for a single process.
         processes: Number of processes that train together.
         process: Number of this process, from 0.
+        keys: Dotted names of the keys of the configuration that were given.
     """
 
     config: ConfigDict
@@ -51,6 +52,7 @@ class Flags:
     coordinator: str | None = None
     processes: int = 1
     process: int = 0
+    keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.coordinator and (self.processes, self.process) != (1, 0):
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.coordinator:
         hosts.start(given.coordinator, given.processes, given.process)
     runs = stages.runs(given.config, given.workdir)
-    stages.check_runs(runs)
+    stages.check_runs(runs, given.keys)
     for run in list(runs.values())[1:]:
         open_data(run, wanted_maps(run))  # a mistake in a later stage shows before the first one has taken days
     for directory, run in runs.items():
@@ -100,7 +102,8 @@ def parse(argv: Sequence[str] | None = None) -> Flags:
     if rest:
         raise UserError(f"{rest[0]!r} is not a flag; keys are set by `config.key=value`")
     workdir = pathlib.Path(WORKDIR.value or f"runs/{name}")
-    return Flags(config, workdir, COORDINATOR.value, PROCESSES.value, PROCESS.value)
+    keys = tuple(config_flags.get_override_values(flags.FLAGS["config"]))
+    return Flags(config, workdir, COORDINATOR.value, PROCESSES.value, PROCESS.value, keys)
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
@@ -115,6 +118,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
     if hosts.is_first():
         environment.record(workdir)
         print(f"{config.name}: {network}")
+        print(summary.describe_recipe(config, trainer.objective.terms, trainer.earlier))
         if trainer.step:
             print(f"Resuming at step {trainer.step} of {trainer.total_steps} in {workdir}")
     start = time.monotonic()
@@ -133,6 +137,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
                 network=network,
                 seconds=seconds,
                 data=trainer.data,
+                terms=trainer.objective.terms,
                 earlier=trainer.earlier,
             )
             print(report)

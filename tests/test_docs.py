@@ -15,7 +15,6 @@ from PIL import Image
 from mdepth_jax import train
 from mdepth_jax.errors import UserError
 from mdepth_jax.training import stages
-from mdepth_jax.training.checks import check_config
 from mdepth_jax.training.config import default, lookup, overlay
 from mdepth_jax.training.run_directory import bind_to_workdir
 
@@ -93,8 +92,7 @@ def understand(command, monkeypatch):
         monkeypatch.setattr(sys, "argv", [module, *flags])
         with flagsaver.flagsaver():
             given = train.parse(flags)
-        for run in stages.runs(given.config, given.workdir).values():
-            check_config(run)
+        stages.check_runs(stages.runs(given.config, given.workdir), given.keys)
         return
     name = f"{module}.__main__" if module == "mdepth_jax.models" else module
     parsed = importlib.import_module(name).parse(flags)

@@ -14,6 +14,7 @@ from mdepth_jax.models.score import TITLES, Score
 from mdepth_jax.tflite.quantization import FLOAT16_MAX
 from mdepth_jax.tflite.timing import FileTiming
 from mdepth_jax.training.provenance import has_unit, list_licenses
+from mdepth_jax.training.recipe import describe_lacks, find_lacks
 
 UNKNOWN = "unknown"
 PAPER = "*Real-time Monocular Depth Estimation with Sparse Supervision on Mobile* (Yucel et al., CVPRW 2021)"
@@ -93,6 +94,8 @@ def _training(config: ConfigDict, header: Header) -> Rows:
     yield "optimizer", f"{optim.optimizer}, learning rate {optim.learning_rate:g}, {optim.schedule}"
     yield "length", UNKNOWN if header.step is None else f"{config.train.epochs} epochs; weights of step {header.step}"
     yield "initial weights", _initial_weights(config, header)
+    if lacks := find_lacks(header.lineage):
+        yield "not the whole recipe of the paper", f"without {describe_lacks(lacks)}"
     yield "seed", config.seed
 
 

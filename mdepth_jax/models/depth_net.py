@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, UInt8
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.keys import Key, check_values, nest_defaults
+from mdepth_jax.keys import Condition, Key, check_values, nest_defaults, when
 from mdepth_jax.models.decoders import DECODERS, DepthOutputs
 from mdepth_jax.models.depthwise import Padding
 from mdepth_jax.models.encoders import ENCODERS
@@ -95,6 +95,8 @@ class DepthNet(nnx.Module):
         return model
 
 
+_FBNET = when("model.decoder", "fbnet")
+
 KEYS: Mapping[str, Key] = {
     "encoder": Key("mobilenet_v2", "Encoder.", tuple(ENCODERS)),
     "width": Key(1.0, "Multiplier of the encoder's widths.", above=0),
@@ -106,21 +108,36 @@ KEYS: Mapping[str, Key] = {
         "Scaling of the image and padding: to -1..1 with SAME, ImageNet's mean and deviation with symmetric, or mixed.",
         tuple(PREPROCESSING),
     ),
-    "decoder": Key("fbnet", "Decoder; those other than `fbnet` read no key that is marked with it.", tuple(DECODERS)),
-    "kernel": Key(5, "Kernel of the decoder's depthwise convolutions; `redweb` has none.", (3, 5)),
-    "expansion": Key(2.0, "`fbnet`: expansion of the blocks.", above=0),
-    "fusion": Key("concat", "`fbnet`: fusion of the skip connections.", ("concat", "add")),
-    "last_layer": Key(
-        "upsample", "`fbnet`: upsampled depth (x112 in the paper), or a block at full size.", ("upsample", "block")
+    "decoder": Key("fbnet", "Decoder.", tuple(DECODERS)),
+    "kernel": Key(
+        5, "Kernel of the decoder's depthwise convolutions.", (3, 5), read_if=when("model.decoder", "fbnet", "nnconv5")
     ),
-    "heads": Key(2, "`fbnet`: number of intermediate predictions, in training only.", (0, 1, 2)),
+    "expansion": Key(2.0, "Expansion of the decoder's blocks.", above=0, read_if=_FBNET),
+    "fusion": Key("concat", "Fusion of the skip connections.", ("concat", "add"), read_if=_FBNET),
+    "last_layer": Key(
+        "upsample",
+        "Upsampled depth (x112 in the paper), or a block at full size.",
+        ("upsample", "block"),
+        read_if=_FBNET,
+    ),
+    "heads": Key(
+        2,
+        "Number of intermediate predictions, in training only; other decoders need 0.",
+        (0, 1, 2),
+        read_if=_FBNET,
+        idle=0,
+    ),
     "output_bias": Key(0.0, "Mean prediction of an untrained network."),
     "output_scale": Key(
         1.0, "Scale of the last layer's initial kernel: 1 is He's; if small, the network starts at its bias."
     ),
     "dtype": Key("float32", "Type of the computation.", ("float32", "bfloat16")),
     "widths": Key((), "Widths of a pruned network, as `mdepth_jax.prune` writes them; empty: the encoder's own."),
-    "pretrained": Key("", "Pretrained weights of the encoder: a file, or `keras`."),
+    "pretrained": Key(
+        "",
+        "Pretrained weights of the encoder: a file, or `keras`.",
+        read_if=Condition(("model.start",), "an empty `model.start`", lambda config: not config.model.start),
+    ),
     "start": Key("", "Run directory or `.safetensors` of ours whose weights to start from."),
 }
 """Keys of the group `model`; the defaults are the paper's network (Sec. 4.2)."""

@@ -17,7 +17,7 @@ from mdepth_jax.training.config import differences
 
 Cells = dict[str, Any]
 Tables = dict[str, list[Cells]]
-_MAY_DIFFER = ("seed:", "name:", "model.widths:", "model.start:")  # among runs of one experiment
+_MAY_DIFFER = ("seed:", "name:", "needs:", "without:", "model.widths:", "model.start:")  # among runs of one experiment
 
 
 def make_tables(runs: Sequence[Run]) -> Tables:
@@ -116,7 +116,7 @@ def find_method(run: Run) -> figures.Method | None:
     baselines = [name for name, row in figures.ROWS.items() if row.whdr == figures.BASELINE.whdr]
     name = run.config.name.removesuffix(PRUNED)
     if run.is_pruned:
-        ours = SAME_RECIPES.get(name, name) == figures.BEST
+        ours = SAME_RECIPES.get(name, name) == figures.BEST and not run.lacks
         sizes = {method.parameters: method for method in figures.PRUNED_METHODS}
         return sizes.get(round(run.parameters / 1e6, 1)) if ours else None
     if run.row in baselines:
@@ -163,7 +163,7 @@ def _format_others(entries: Sequence[tuple[Sequence[Run], list[Score]]]) -> list
     for runs, scores in entries:
         name = runs[0].row or runs[0].config.name.removesuffix(PAIRS_BUDGET)
         row = figures.ROWS.get(name)
-        cells = _start_row(row.title if row else runs[0].experiment, runs)
+        cells = _start_row(row.title + runs[0].note if row else runs[0].experiment, runs)
         cells |= {column: _format_values([s.value for s in scores if _column(s) == column]) for column in columns}
         cells["change"] = _format_change(_average(scores, whdr), reference)
         cells["n"] = _join(map(_format_count, scores))

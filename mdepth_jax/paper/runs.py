@@ -10,10 +10,11 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.files import hash_file, read_json
-from mdepth_jax.models import count_parameters, load_weights
+from mdepth_jax.models import TrainingRun, count_parameters, load_weights
 from mdepth_jax.models.score import Score, read_scores
 from mdepth_jax.paper import figures
 from mdepth_jax.training import logbook, provenance
+from mdepth_jax.training.recipe import describe_lacks, find_lacks
 from mdepth_jax.training.run_directory import load_config
 
 PAIRS_BUDGET = "_pairs"  # end of the names of runs in the budget of `configs/kd.py:pairs`
@@ -42,6 +43,7 @@ class Run:
             `evaluations/`.
         parameters: Number of parameters without intermediate heads.
         weights: SHA-256 of the file of the best weights.
+        lacks: What the run lacks of the recipe of its row, see `recipe.find_lacks`; such a run is not that row.
         records: Records of `metrics.jsonl`.
         timings: Rows of the files in `benchmarks/`, which `python -m mdepth_jax.benchmark tflite` writes.
     """
@@ -51,13 +53,14 @@ class Run:
     scores: Sequence[Score]
     parameters: int
     weights: str
+    lacks: Sequence[str] = ()
     records: Sequence[dict[str, Any]] = ()
     timings: Sequence[Mapping[str, Any]] = ()
 
     @property
     def row(self) -> str:
         """Key of `figures.ROWS` for a run with the recipe of a row of the paper; empty for any other run."""
-        name = SAME_RECIPES.get(self.config.name, self.config.name)
+        name = "" if self.lacks else SAME_RECIPES.get(self.config.name, self.config.name)
         if name == "table3_nyuv2" and self.design != figures.OUR_DESIGN:
             return ""
         return name if name in figures.ROWS else ""
@@ -66,7 +69,7 @@ class Run:
     def design(self) -> tuple[str, str]:
         """Key of `figures.DESIGNS` for a network trained as in Tables 1 and 2; two empty names for any other run."""
         model = self.config.model
-        if SAME_RECIPES.get(self.config.name, self.config.name) != "table3_nyuv2":
+        if self.lacks or SAME_RECIPES.get(self.config.name, self.config.name) != "table3_nyuv2":
             return "", ""
         is_reduced = (model.decoder, model.last_layer) == ("fbnet", "upsample")
         return model.encoder, "fbnet x112" if is_reduced else model.decoder
@@ -80,17 +83,24 @@ class Run:
     def experiment(self) -> str:
         """Name that runs share which differ in their seed alone."""
         if self.is_pruned:
-            return f"{self.config.name}, {self.parameters / 1e6:.1f}M"
+            return f"{self.config.name}, {self.parameters / 1e6:.1f}M" + self.note
+        if self.lacks:
+            return self.config.name + self.note
         if any(self.design):
             return " + ".join(self.design)
         return self.row or self.config.name
+
+    @property
+    def note(self) -> str:
+        """What the run lacks of its recipe, to be put behind a name; empty for nothing."""
+        return f", without {describe_lacks(self.lacks)}" if self.lacks else ""
 
     @property
     def columns(self) -> set[str]:
         """Metrics that the tables of the paper show for such a run; empty for one that is none of its rows."""
         columns = {"rmse", "delta1"} if self.design in figures.DESIGNS else set()
         if self.is_pruned:
-            return {"whdr"}
+            return set() if self.lacks else {"whdr"}
         return columns | ({"rmse", "whdr", "si_rmse"} if self.row else set())
 
     @property
@@ -141,6 +151,8 @@ def read_run(directory: pathlib.Path) -> Run:
     config = load_config(directory)
     loaded = load_weights(directory)
     weights = hash_file(loaded.path)
+    header = loaded.header
+    lineage = header.lineage if header.run.config else [*header.earlier, TrainingRun(config=config.to_dict())]
     own = [
         dataclasses.replace(score, weights=score.weights or weights) for score in loaded.header.scores.values()
     ]  # the header of a file does not know its hash
@@ -150,6 +162,7 @@ def read_run(directory: pathlib.Path) -> Run:
         scores=[*own, *_read_evaluations(directory)],
         parameters=count_parameters(loaded.model),
         weights=weights,
+        lacks=find_lacks(lineage),
         records=logbook.read(directory),
         timings=list(_read_benchmarks(directory)),
     )

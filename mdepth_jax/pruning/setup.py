@@ -24,6 +24,7 @@ from mdepth_jax.pruning.task import PruningTask
 from mdepth_jax.training.checks import check_config
 from mdepth_jax.training.config import differences, override
 from mdepth_jax.training.objective import make_objective
+from mdepth_jax.training.recipe import settle_config
 from mdepth_jax.training.run_directory import config_of_weights
 from mdepth_jax.training.teacher import open_teacher
 from mdepth_jax.training.terms import parse_terms, wanted_maps
@@ -57,9 +58,11 @@ def load_task(
     if config.model.heads:
         print(f"{weights} was trained with {config.model.heads} intermediate heads; they are dropped")
     config.model.update(loaded.config.to_dict() | {"dtype": config.model.dtype})
+    validation = {"val": val, "val_share": config.data.val_share, "val_seed": config.data.val_seed}
+    settle_config(config, overrides or {}, {"model.heads", "model.decoder"})
     check_config(config)
     run_config = config.copy_and_resolve_references()
-    run_config.data.val = val
+    run_config.data.update(validation)  # another set to choose by leaves that of the run's own unused
     structure = find_structure(loaded.model, config.data.height, config.data.width)
     task = PruningTask(
         model=loaded.model,
@@ -92,6 +95,7 @@ def make_search(task: PruningTask, workdir: pathlib.Path, flags: Mapping[str, st
     if left_out := [term.name for term in terms if term.needs_discriminator]:
         print(f"The discriminator stays out of the search: its proposals are trained without {', '.join(left_out)}")
         config.loss.terms = "+".join(term.name for term in terms if term.name not in left_out)
+        settle_config(config, changed={"loss.terms"})
         check_config(config)
     data, supervision = open_data(config, wanted_maps(config))
     objective = make_objective(config, supervision)

@@ -4,7 +4,9 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.keys import check_values
+from mdepth_jax.training.config import check_read
 from mdepth_jax.training.optimizers import OPTIMIZERS
+from mdepth_jax.training.recipe import check_recipe
 from mdepth_jax.training.schema import KEYS
 from mdepth_jax.training.terms import parse_terms
 
@@ -20,9 +22,10 @@ def check_config(config: ConfigDict) -> None:
     """
     check_values(KEYS, config)
     _check_data(config.data)
-    _check_teacher(config.teacher)
     _check_terms(config)
     _check_optimizer(config)
+    check_recipe(config)
+    check_read(config)
 
 
 def _check_data(data: ConfigDict) -> None:
@@ -30,13 +33,6 @@ def _check_data(data: ConfigDict) -> None:
         raise UserError("`config.data.root` is empty; name the folder of your data: `config.data.root=DIR`")
     if data.source == "scenes" and not (data.count and data.eval_count):
         raise UserError("`config.data.count` and `config.data.eval_count` say how many scenes; both must be positive")
-
-
-def _check_teacher(teacher: ConfigDict) -> None:
-    if teacher.inverted and not (teacher.maps or teacher.run):
-        raise UserError(
-            "`config.teacher.inverted` is True, but there is no teacher; set `config.teacher.inverted=False`"
-        )
 
 
 def _check_terms(config: ConfigDict) -> None:
@@ -58,9 +54,4 @@ def _check_optimizer(config: ConfigDict) -> None:
     if optimizer.balances_losses and config.rebalance.order != "off":
         raise UserError(
             f"`config.optim.optimizer` is {name!r}, which balances the losses; set `config.rebalance.order=off`"
-        )
-    if config.optim.weight_decay and not optimizer.has_weight_decay:
-        raise UserError(
-            f"`config.optim.weight_decay` is {config.optim.weight_decay}, but {name!r} has none; "
-            "set `config.optim.weight_decay=0.0`"
         )

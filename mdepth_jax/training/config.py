@@ -2,12 +2,14 @@
 
 import difflib
 import operator
+import re
+from collections.abc import Collection
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
-from mdepth_jax.keys import nest_defaults
+from mdepth_jax.keys import Condition, find_unread, nest_defaults
 from mdepth_jax.training.schema import KEYS
 
 
@@ -64,6 +66,44 @@ def override(config: ConfigDict, key: str, value: Any) -> None:
 def lookup(config: ConfigDict, key: str) -> Any:
     """Returns the value of a dotted key."""
     return operator.attrgetter(key)(config)
+
+
+def drop_unread(config: ConfigDict, given: Collection[str] = (), changed: Collection[str] | None = None) -> None:
+    """Replaces values that nothing reads by their defaults.
+
+    Args:
+        config: Complete configuration; it is modified.
+        given: Dotted names of keys whose values must be read.
+        changed: Dotted names of keys whose values have made others useless; None if all that is useless is dropped.
+
+    Raises:
+        UserError: If a value must be read, or no key of `changed` made it useless; the message names the key.
+    """
+    changed = None if changed is None else set(changed)
+    while unread := next(find_unread(KEYS, config), None):
+        name, key, condition = unread
+        if name in given or (changed is not None and changed.isdisjoint(condition.keys)):
+            raise UserError(_describe_unread(config, name, condition))
+        override(config, name, key.default if key.idle is None else key.idle)
+        if changed is not None:
+            changed.add(name)
+
+
+def _describe_unread(config: ConfigDict, name: str, condition: Condition) -> str:
+    words = re.sub(r"`([^`]+)`", r"`config.\1`", condition.words)
+    default = KEYS[name].default
+    value = lookup(config, name)
+    return f"`config.{name}` is {value!r}, which only a run with {words} reads; set `config.{name}={default}`"
+
+
+def check_read(config: ConfigDict) -> None:
+    """Checks that every value is read.
+
+    Raises:
+        UserError: If one that is not the default is not; the message names the key and when it is read.
+    """
+    for name, _, condition in find_unread(KEYS, config):
+        raise UserError(_describe_unread(config, name, condition))
 
 
 def differences(ours: ConfigDict, theirs: ConfigDict) -> list[str]:

@@ -19,13 +19,13 @@ class Optimizer:
         build: Function of the group `optim`, the initial weights of the losses and the learning rate over steps.
         takes_loss_gradients: Whether its update takes the gradient of each loss, `loss_gradients={name: gradient}`.
         balances_losses: Whether it weighs the losses itself, so that rebalancing must be off.
-        has_weight_decay: Whether it reads `config.optim.weight_decay`.
+        reads: Names of the keys of the group `optim` that it alone reads.
     """
 
     build: Callable[[ConfigDict, Weights, optax.Schedule], optax.GradientTransformation]
     takes_loss_gradients: bool = False
     balances_losses: bool = False
-    has_weight_decay: bool = False
+    reads: tuple[str, ...] = ()
 
 
 def _adam(config: ConfigDict, weights: Weights, schedule: optax.Schedule) -> optax.GradientTransformation:
@@ -43,7 +43,7 @@ def _mtadam(config: ConfigDict, weights: Weights, schedule: optax.Schedule) -> o
 
 OPTIMIZERS: Mapping[str, Optimizer] = {
     "adam": Optimizer(_adam),
-    "sgd": Optimizer(_sgd, has_weight_decay=True),
+    "sgd": Optimizer(_sgd, reads=("momentum", "weight_decay")),
     "mtadam": Optimizer(_mtadam, takes_loss_gradients=True, balances_losses=True),
 }
 

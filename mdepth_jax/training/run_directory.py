@@ -9,13 +9,16 @@ from ml_collections import ConfigDict
 from mdepth_jax.errors import UserError
 from mdepth_jax.files import read_json, write_json
 from mdepth_jax.models import Weights
-from mdepth_jax.training.config import default, differences
+from mdepth_jax.training.config import default, differences, drop_unread
+
+_MAY_DIFFER = ("model.start:", "needs:", "without:")
 
 
 def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool = True) -> None:
     """Writes the configuration into a new run directory, or checks that it is the one written there.
 
-    The weights that the run starts from (`model.start`) may have moved since.
+    The weights that the run starts from (`model.start`) may have moved since; what a recipe needs and lacks shows in
+    other keys, and was not written by earlier versions.
 
     Args:
         config: Complete configuration.
@@ -27,7 +30,9 @@ def bind_to_workdir(config: ConfigDict, workdir: pathlib.Path, *, writes: bool =
     """
     path = workdir / "config.json"
     if path.exists():
-        differing = [key for key in differences(config, load_config(workdir)) if not key.startswith("model.start:")]
+        ours = config.copy_and_resolve_references()
+        drop_unread(ours)
+        differing = [key for key in differences(ours, load_config(workdir)) if not key.startswith(_MAY_DIFFER)]
         if differing:
             raise UserError(
                 f"{workdir} belongs to a run with another configuration ({'; '.join(differing[:3])}); "
@@ -57,7 +62,8 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
 def complete_config(saved: Mapping[str, Any], where: str) -> ConfigDict:
     """Completes a saved configuration, possibly of an earlier version, by the defaults of the keys that it lacks.
 
-    One without `data.val_share` trained on all images, so that key becomes 0.
+    One without `data.val_share` trained on all images, so that key becomes 0. Values that nothing reads, which earlier
+    versions accepted, become the defaults.
 
     Args:
         saved: Nested dictionaries.
@@ -72,6 +78,7 @@ def complete_config(saved: Mapping[str, Any], where: str) -> ConfigDict:
         config.update(saved)
     except (KeyError, TypeError) as error:
         raise UserError(f"{where}: written by another version ({error}); use that one") from None
+    drop_unread(config)
     return config
 
 

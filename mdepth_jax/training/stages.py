@@ -2,13 +2,14 @@
 
 import importlib.util
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ml_collections import ConfigDict
 
 from mdepth_jax.errors import UserError
 from mdepth_jax.training.checks import check_config
 from mdepth_jax.training.config import differences
+from mdepth_jax.training.recipe import settle_config
 
 MAY_DIFFER = ("heads", "pretrained", "start", "output_bias", "output_scale", "dtype")  # keys of `model` among stages
 
@@ -51,17 +52,20 @@ def runs(config: ConfigDict, workdir: pathlib.Path) -> dict[pathlib.Path, Config
     return {directory: config.stages[directory.name] for directory in directories}
 
 
-def check_runs(runs: Mapping[pathlib.Path, ConfigDict]) -> None:
-    """Checks the configurations of all runs.
+def check_runs(runs: Mapping[pathlib.Path, ConfigDict], given: Collection[str] = ()) -> None:
+    """Settles and checks the configurations of all runs, see `recipe.settle_config`.
 
     Args:
-        runs: Configurations by their run directories.
+        runs: Configurations by their run directories; they are modified.
+        given: Dotted names of the keys that were given on the command line.
 
     Raises:
         UserError: If a configuration has a mistake; the message names the key and, if there are several, the stage.
     """
     for directory, run in runs.items():
+        prefix = "" if len(runs) == 1 else f"stages.{directory.name}."
         try:
+            settle_config(run, {key.removeprefix(prefix) for key in given if key.startswith(prefix)})
             check_config(run)
         except UserError as error:
             if len(runs) == 1:

@@ -2,7 +2,7 @@
 
 import pathlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ml_collections import ConfigDict
 
@@ -11,9 +11,10 @@ from mdepth_jax.data.types import Data
 from mdepth_jax.files import write_text
 from mdepth_jax.models import DepthNet, TrainingRun, count_macs, count_parameters
 from mdepth_jax.models.score import TITLES, Score
-from mdepth_jax.training import provenance
+from mdepth_jax.training import provenance, recipe
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.loop import Result
+from mdepth_jax.training.terms import Term
 
 
 def describe_network(model: DepthNet, height: int, width: int) -> str:
@@ -27,6 +28,26 @@ def describe_network(model: DepthNet, height: int, width: int) -> str:
     network = model.without_heads()
     parameters, macs = count_parameters(network), count_macs(network, height, width)
     return f"{parameters:,} parameters, {macs / 1e9:.3f} GMACs at {height}x{width} (without intermediate heads)"
+
+
+def describe_recipe(config: ConfigDict, terms: Iterable[Term], earlier: Sequence[TrainingRun] = ()) -> str:
+    """Describes what a run learns from and starts from, and what it lacks of the recipe of the paper that it repeats.
+
+    Args:
+        config: Configuration of the run.
+        terms: Terms of the run.
+        earlier: Runs that the weights have been through before, the first one first.
+    """
+    teacher, model = config.teacher, config.model
+    teachers = ["cached maps"] * teacher.maps + [teacher.run] * bool(teacher.run)
+    weights = "those of the run before" if earlier else model.start or model.pretrained or "random"
+    lines = [
+        f"Learns from {' + '.join(term.name for term in terms)}; teacher: {' and '.join(teachers) or 'none'}; "
+        f"initial weights: {weights}"
+    ]
+    if lacks := recipe.find_lacks([*earlier, TrainingRun(config=config.to_dict())]):
+        lines += [f"Not the whole recipe of the paper: without {recipe.describe_lacks(lacks)}"]
+    return "\n".join(lines)
 
 
 def next_commands(workdir: pathlib.Path, config: ConfigDict) -> list[str]:
@@ -79,6 +100,7 @@ def write_report(
     network: str,
     seconds: float,
     data: Data,
+    terms: Sequence[Term],
     earlier: Sequence[TrainingRun] = (),
 ) -> str:
     """Writes `report.md` and returns its text.
@@ -90,6 +112,7 @@ def write_report(
         network: Size of the network, from `describe_network`.
         seconds: Time that this process trained.
         data: Data of the run.
+        terms: Terms of the run.
         earlier: Runs that the weights have been through before, the first one first.
     """
     best_by = config.train.best_by
@@ -105,6 +128,7 @@ def write_report(
     sections = [
         f"# {config.name}",
         network,
+        describe_recipe(config, terms, earlier),
         "\n".join(["Test set:", *measured]) if measured else "",
         _describe_choice(TITLES[best_by], scores, data),
         f"{result.step} steps; {seconds / 60:.1f} minutes in this process",

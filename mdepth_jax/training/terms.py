@@ -83,6 +83,11 @@ class Term:
         return self.supervision == "depth"
 
     @property
+    def reads_teacher(self) -> bool:
+        """Whether it learns from a teacher."""
+        return self.supervision in ("teacher_depth", "teacher_features")
+
+    @property
     def remedy(self) -> str:
         """Missing supervision and how to provide it, in words."""
         return _REMEDIES[self.supervision]
@@ -186,6 +191,26 @@ def parse_terms(text: str) -> tuple[Term, ...]:
     return tuple(TERMS[name] for name in names)
 
 
+def planned_terms(config: ConfigDict) -> tuple[Term, ...]:
+    """Returns the terms of a configuration before its data is known: "auto" stands for those that its teacher may allow.
+
+    The meaning of cached maps, which decides whether they fit `pixelwise` or the terms up to scale and shift, is known
+    with the data.
+
+    Args:
+        config: Complete configuration.
+
+    Raises:
+        UserError: If `config.loss.terms` names a term that does not exist.
+    """
+    terms, teacher = parse_terms(config.loss.terms), config.teacher
+    if config.loss.terms != "auto":
+        return terms
+    has = {"pairs": True, "teacher_depth": teacher.maps or bool(teacher.run), "teacher_features": bool(teacher.run)}
+    relative = filter(accepts_relative, TERMS.values()) if teacher.maps else ()
+    return (*(term for term in terms if has[term.supervision]), *relative)
+
+
 def resolve_terms(text: str, supervision: Supervision) -> tuple[Term, ...]:
     """Parses `config.loss.terms` for the supervision that there is.
 
@@ -232,8 +257,10 @@ def wanted_maps(config: ConfigDict) -> WantedMaps:
     Raises:
         UserError: If `config.loss.terms` names a term that does not exist.
     """
-    learns = any(term.reads_depth_maps for term in parse_terms(config.loss.terms))
-    return WantedMaps(depth=learns or config.train.best_by != "whdr", teacher_depth=config.teacher.maps)
+    terms = planned_terms(config)
+    learns = any(term.reads_depth_maps for term in terms)
+    distills = config.teacher.maps and any(term.supervision == "teacher_depth" for term in terms)
+    return WantedMaps(depth=learns or config.train.best_by != "whdr", teacher_depth=distills)
 
 
 def _pairs(batch: Batch) -> tuple[Any, Any, Any]:

@@ -86,6 +86,13 @@ def test_training_from_the_header(write):
     assert "\n    python -m mdepth_jax.train --config x\n" in text
 
 
+def test_what_the_run_lacked_of_its_recipe(write):
+    row = "not the whole recipe of the paper"
+    recipe = {"needs": "ranking+pixelwise+pretrained", "loss": {"terms": "ranking"}, "teacher": {}}
+    assert cells(write(**recipe))[row] == ["without pixelwise, pretrained weights"]
+    assert row not in write()
+
+
 def test_what_the_header_lacks_is_unknown(write):
     text = write()
     rows = cells(text)

@@ -28,7 +28,7 @@ def score(metric, value, data="", split="test", **changes):
     return dataclasses.replace(made, **changes)
 
 
-def make_run(name, scores=(), *, seed=0, parameters=2_580_225, timings=(), **groups):
+def make_run(name, scores=(), *, seed=0, parameters=2_580_225, timings=(), lacks=(), **groups):
     """Returns a run as `read_run` does."""
     return Run(
         directory=pathlib.Path(f"{name}{seed}"),
@@ -37,6 +37,7 @@ def make_run(name, scores=(), *, seed=0, parameters=2_580_225, timings=(), **gro
         parameters=parameters,
         weights="1234567890",
         timings=timings,
+        lacks=lacks,
     )
 
 

@@ -50,6 +50,22 @@ def test_seeds_are_averaged():
     assert (best["whdr"], best["parameters"], best["paper whdr"]) == ("0.1100", "2.58M", "0.1156")
 
 
+def test_a_run_that_lacked_a_part_of_its_recipe_is_no_row():
+    whole = make_run("table6_hard_easy", [score("whdr", 0.11, "diw")])
+    lacks = {"kd_diw": ("pairwise", "pretrained"), "nyuv2": ("pretrained",), "kd_diw_pruned": ("pretrained",)}
+    groups = {"nyuv2": {"loss": {"terms": "l1"}}}
+    runs = [make_run(name, [score("whdr", 0.2, "diw")], lacks=lacks[name], **groups.get(name, {})) for name in lacks]
+    tables = make_tables([whole, *runs])
+    assert [row[""] for row in tables[TABLE_6]] == [figures.ROWS["table6_hard_easy"].title]
+    assert [row["paper whdr"] for row in tables[figures.TABLE_7]] == ["0.1156", ""]  # a pruned one of unknown size
+    others = tables["Other runs, measured on Depth in the Wild test"]
+    assert [row[""] for row in others] == [
+        "kd_diw, without pairwise, pretrained weights", "nyuv2, without pretrained weights",
+        "kd_diw_pruned, 2.6M, without pretrained weights",
+    ]  # fmt: skip
+    assert {title for title in tables if title in figures.TABLES} == {TABLE_6}
+
+
 def test_rows_in_another_budget_are_not_those_of_the_paper():
     """Even on DIW; they are compared with one another, seed by seed, under the titles of the rows."""
     runs = [

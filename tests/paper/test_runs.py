@@ -96,6 +96,14 @@ def test_a_run_without_weights(tmp_path):
         read_run(tmp_path)
 
 
+def test_a_run_lacks_what_its_weights_lack(tmp_path):
+    directory = write_run(tmp_path / "run", name="diw", needs="ranking+pretrained", without="pretrained",
+                          loss={"terms": "ranking"})  # fmt: skip
+    run = read_run(directory)
+    assert (run.lacks, run.row, run.cells) == (("pretrained",), "", {})
+    assert run.experiment == "diw, without pretrained weights"
+
+
 def test_recipes_and_networks():
     assert make_run("kd_diw").row == "table6_hard_easy"
     assert make_run("table6_hard_easy_pairs").row == ""

@@ -84,6 +84,7 @@ def write_run(directory, *, terms="ranking+dense"):
             "batch_size": 2,
         },
         loss={"terms": terms},
+        teacher={"run": "embedded" if "holistic" in terms else ""},
         rebalance={"order": "off"},
         train={"epochs": 1, "log_every": 1},
     )

@@ -1,8 +1,10 @@
+import shutil
+
 import numpy as np
 import pytest
 from flax import nnx
 
-from mdepth_jax import train
+from mdepth_jax import prepare, train
 from mdepth_jax.errors import UserError
 from mdepth_jax.models import count_parameters, load_weights
 from mdepth_jax.models.weights import named_tensors
@@ -76,7 +78,10 @@ def test_a_start_brings_its_widths(run, pruned, tmp_path):
 
 def test_a_pruned_run_can_be_pruned_again_by_other_held_out_data(pruned, tmp_path, capsys):
     workdir, _ = pruned
-    task = load_task(workdir, budget=300e3, data_val="select")
+    folder = tmp_path / "scenes"
+    prepare.main(["scenes", "--output", str(folder), "--count", "4"])
+    shutil.copy(folder / "pairs_test.csv", folder / "pairs_select.csv")
+    task = load_task(workdir, budget=300e3, data_source="folder", data_root=str(folder), data_val="select")
     weights = load_weights(workdir)
     assert task.resource.measure(task.structure.shapes) == count_parameters(weights.model)
     assert (task.config.data.val, task.run_config.data.val) == ("select", "")
@@ -99,6 +104,11 @@ def test_heads_are_dropped(run, capsys):
         (1e3, {}, "with 8 channels in every group"),
         (330e3, {"model_hats": 1}, r"config\.model\.hats"),
         (330e3, {"optim_optimizer": "adm"}, r"config\.optim\.optimizer"),
+        (
+            330e3,
+            {"data_eval": "select"},
+            r"`config\.data\.eval` is 'select', which only .*`config\.data\.source=folder`",
+        ),
     ],
 )
 def test_mistakes(run, budget, overrides, message):

@@ -26,9 +26,37 @@ from mdepth_jax.training.config import overlay, override
         ("loss.terms", "rank", ": 'rank' is not a term; choose from ranking, "),
         ("loss.terms", "pixelwise+holistic", ": 'holistic' can be negative, .* set `config.rebalance.order=off`"),
         ("loss.terms", "mannequin", ": 'mannequin' compares logarithms of depth; set `config.data.log=1.0`"),
-        ("teacher.inverted", True, "is True, but there is no teacher; set `config.teacher.inverted=False`"),
+        (
+            "loss.terms",
+            "ranking+pixelwise",
+            ": 'pixelwise' needs a teacher: .*, or leave out what lacks it: `config.loss.terms=ranking`$",
+        ),
+        (
+            "loss.terms",
+            "pixelwise",
+            ": 'pixelwise' needs a teacher: `config.teacher.maps=True` or `config.teacher.run=DIR`$",
+        ),
+        ("loss.terms", "pairwise+pixelwise", r": 'pairwise' needs a teacher with features \(cached maps have none\)"),
+        (
+            "teacher.inverted",
+            True,
+            "is True, which only a run with a term of the teacher's depth in "
+            "`config.loss.terms` reads; set `config.teacher.inverted=False`",
+        ),
         ("optim.optimizer", "mtadam", "is 'mtadam', which balances the losses; set `config.rebalance.order=off`"),
-        ("optim.weight_decay", 1e-4, "is 0.0001, but 'adam' has none; set `config.optim.weight_decay=0.0`"),
+        (
+            "optim.weight_decay",
+            1e-4,
+            "is 0.0001, which only a run with `config.optim.optimizer=sgd` reads; set `config.optim.weight_decay=0.0`",
+        ),
+        (
+            "data.eval_crop",
+            "eigen",
+            "is 'eigen', which only a run with a term of depth maps in `config.loss.terms`, or "
+            "`config.train.best_by=rmse` reads; set `config.data.eval_crop=none`",
+        ),
+        ("needs", "ranking+imagenet", ": 'imagenet' is unknown; choose from ranking, "),
+        ("without", "weights", ": 'weights' is unknown; choose from teacher, pretrained, joined by +"),
     ],
 )
 def test_refused_values(key, value, message):
@@ -50,7 +78,7 @@ def test_refused_values(key, value, message):
 )
 def test_the_remedies_help(groups):
     config = overlay(**groups)
-    config.data.root = "somewhere"
+    config.data.root, config.teacher.run = "somewhere", "embedded" if "pixelwise" in config.loss.terms else ""
     check_config(config)
 
 

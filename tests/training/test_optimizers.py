@@ -38,7 +38,7 @@ def test_weight_decay_is_read_by_those_that_have_it(config, name, decay):
     updates, _ = optimizer.update(
         gradient, optimizer.init(params), params, losses=losses, loss_gradients={"l1": gradient}
     )
-    assert bool(updates["w"] < 0) == (OPTIMIZERS[name].has_weight_decay and decay > 0)
+    assert bool(updates["w"] < 0) == (("weight_decay" in OPTIMIZERS[name].reads) and decay > 0)
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -47,6 +47,17 @@ def test_a_start_that_was_moved_is_no_other_configuration(tmp_path):
     bind_to_workdir(overlay(model={"start": "there"}), tmp_path)
 
 
+def test_what_nothing_reads_and_what_a_recipe_needs_is_no_other_configuration(tmp_path):
+    """Earlier versions wrote the first and did not know the second."""
+    saved = overlay(optim={"momentum": 0.5}, teacher={"run": "RUN"}, loss={"terms": "ranking"}).to_dict()
+    del saved["needs"], saved["without"]
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    assert (load_config(tmp_path).optim.momentum, load_config(tmp_path).teacher.run) == (0.9, "")
+    bind_to_workdir(overlay(needs="ranking+pretrained", loss={"terms": "ranking"}), tmp_path)
+    with pytest.raises(UserError, match="another configuration"):
+        bind_to_workdir(overlay(needs="ranking+pretrained"), tmp_path)
+
+
 def test_configuration_in_the_header_of_weights(tmp_path):
     config = overlay(seed=5, model={"encoder": "mobilenet_v1", "width": 0.25})
     model = build_model(config.model, rngs=nnx.Rngs(0))

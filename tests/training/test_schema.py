@@ -27,8 +27,11 @@ def test_the_group_of_the_network_is_that_of_models():
 
 def test_rows_of_the_page():
     lines = render_keys().splitlines()
-    assert "| `data.crop` | `none` | `none`, `center`, `random` |" in "".join(
+    assert "| `data.crop` | `none` | `none`, `center`, `random` |  |" in "".join(
         line[: line.rindex("| ") + 1] for line in lines if "`data.crop`" in line
     )
     assert any(line.startswith("| `optim.learning_rate` | `0.0001` | positive |") for line in lines)
-    assert any(line.startswith("| `loss.weights.holistic` | `0.05` | at least 0 | Initial weight: ") for line in lines)
+    start = (
+        "| `loss.weights.holistic` | `0.05` | at least 0 | holistic and another term in `loss.terms` | Initial weight: "
+    )
+    assert any(line.startswith(start) for line in lines)

@@ -7,7 +7,14 @@ from mdepth_jax.models import TrainingRun, count_macs, count_parameters
 from mdepth_jax.training.config import overlay
 from mdepth_jax.training.evaluation import Evaluation
 from mdepth_jax.training.loop import Result
-from mdepth_jax.training.summary import describe_evaluation, describe_network, next_commands, write_report
+from mdepth_jax.training.summary import (
+    describe_evaluation,
+    describe_network,
+    describe_recipe,
+    next_commands,
+    write_report,
+)
+from mdepth_jax.training.terms import parse_terms, planned_terms
 from tests.models.test_depth_net import build_small
 
 IMAGES = np.zeros((1, 4, 4, 3), np.uint8)
@@ -57,10 +64,18 @@ def test_report(config, tmp_path):
         val=EvalSet(lambda: (), info=DataSetInfo(name="my rooms"), split="train (validation part)"),
     )
     text = write_report(
-        tmp_path, config=config, result=result, network="SIZE", seconds=90.0, data=data, earlier=earlier
+        tmp_path,
+        config=config,
+        result=result,
+        network="SIZE",
+        seconds=90.0,
+        data=data,
+        earlier=earlier,
+        terms=parse_terms("ranking"),
     )
     assert (tmp_path / "report.md").read_text() == text
-    assert text.startswith("# tiny\n\nSIZE\n\nTest set:\nWHDR 0.2500 +- ")
+    recipe = "Learns from ranking; teacher: none; initial weights: those of the run before"
+    assert text.startswith(f"# tiny\n\nSIZE\n\n{recipe}\n\nTest set:\nWHDR 0.2500 +- ")
     assert (
         "\nValidation set, my rooms train (validation part): WHDR 0.2500 at step 4, the best of 2 evaluations; its "
         "weights are in model.safetensors.\n" in text
@@ -73,6 +88,21 @@ def test_report(config, tmp_path):
     assert "\nmeasured on my rooms test: whole images at 224x448\nread once, at the end\n" in text
     assert "| data in redweb " in text
     assert text.endswith("\n")
+
+
+def test_recipe_of_a_run_and_what_it_lacks(config):
+    for groups, expected in (
+        ({"teacher": {"run": "embedded"}}, "Learns from ranking + pixelwise + pairwise; teacher: embedded; initial "
+         "weights: random"),
+        ({"loss": {"terms": "ranking"}, "needs": "ranking+pixelwise+pretrained", "without": "teacher"},
+         "Learns from ranking; teacher: none; initial weights: random\n"
+         "Not the whole recipe of the paper: without pixelwise, pretrained weights"),
+        ({"loss": {"terms": "pixelwise"}, "teacher": {"maps": True}, "needs": "pixelwise+pretrained",
+          "model": {"pretrained": "imagenet.npz"}},
+         "Learns from pixelwise; teacher: cached maps; initial weights: imagenet.npz"),
+    ):  # fmt: skip
+        run = overlay(**groups)
+        assert describe_recipe(run, planned_terms(run)) == expected
 
 
 def test_next_commands(config, tmp_path):

@@ -108,12 +108,17 @@ def check_read(config: ConfigDict) -> None:
 
 def differences(ours: ConfigDict, theirs: ConfigDict) -> list[str]:
     """Returns the dotted keys that differ, each as `key: ours, there theirs`."""
-    left, right = _flatten(ours.to_dict()), _flatten(theirs.to_dict())
+    left, right = flatten(ours), flatten(theirs)
     return [
         f"{key}: {left.get(key)!r}, there {right.get(key)!r}"
         for key in sorted(left.keys() | right.keys())
         if left.get(key) != right.get(key)
     ]
+
+
+def flatten(config: ConfigDict) -> dict[str, Any]:
+    """Returns the values of a configuration by their dotted keys."""
+    return _flatten(config.to_dict())
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

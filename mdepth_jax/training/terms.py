@@ -192,7 +192,7 @@ def parse_terms(text: str) -> tuple[Term, ...]:
 
 
 def planned_terms(config: ConfigDict) -> tuple[Term, ...]:
-    """Returns the terms of a configuration before its data is known: "auto" stands for those that its teacher may allow.
+    """Returns the terms of a configuration before its data is known; "auto" stands for all that may be among them.
 
     The meaning of cached maps, which decides whether they fit `pixelwise` or the terms up to scale and shift, is known
     with the data.

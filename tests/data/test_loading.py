@@ -98,7 +98,7 @@ def test_splits_may_be_files_elsewhere(folder, tmp_path_factory):
 def test_a_teacher_that_knows_the_training_images_alone(folder):
     (folder / "teacher").mkdir()
     learning = config(folder, eval="held_out")
-    learning.teacher.maps = True
+    learning.teacher.maps, learning.loss.terms = True, "ranking+pixelwise"
     (folder / "images/4.png").write_bytes((folder / "images/0.png").read_bytes())
     (folder / "held_out.csv").write_text(
         (folder / "pairs_test.csv").read_text().split("images/1.png")[0].replace("0.png", "4.png")
@@ -119,7 +119,7 @@ def test_the_meaning_of_the_teacher_maps_reaches_the_terms(folder, share):
     for number in range(4):
         (folder / f"teacher/{number}.png").write_bytes((folder / f"depth/{number}.png").read_bytes())
     learning = config(folder, val_share=share)
-    learning.teacher.maps = True
+    learning.teacher.maps, learning.loss.terms = True, "ranking+affine"
     assert open_data(learning)[1].teacher_meanings == ("",)
     (folder / "teacher/about.json").write_text('{"meaning": "inverse relative depth", "map_scale": 0.01}')
     data, supervision = open_data(learning)

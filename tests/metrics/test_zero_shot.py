@@ -120,6 +120,16 @@ def test_depth_that_is_not_positive_is_within_no_factor():
     assert errors.delta1 == errors.delta3 == 0.5
 
 
+def test_the_borders_of_the_deltas_are_outside():
+    """A prediction that is larger or smaller by exactly 1.25, 1.25^2 or 1.25^3, which floating point holds exactly."""
+    target = np.float64([64, 125]).reshape(1, 1, 2, 1)
+    for power, names in ((1, ("delta1",)), (2, ("delta1", "delta2")), (3, ("delta1", "delta2", "delta3"))):
+        factor = 1.25**power
+        for prediction in (factor * target, target / factor):
+            errors = image_errors(np.float64(prediction), target)
+            assert [name for name in ("delta1", "delta2", "delta3") if getattr(errors, name) == 0] == list(names)
+
+
 def test_images_count_alike_whatever_their_number_of_pixels():
     prediction, target, valid = random_maps()
     valid[1] = False

@@ -5,6 +5,7 @@ import math
 import pathlib
 import shutil
 
+import jax.numpy as jnp
 import pytest
 from flax import nnx
 
@@ -16,7 +17,7 @@ from mdepth_jax.models import Header, build_model, default_config, depthwise, la
 from mdepth_jax.models.encoders import ENCODERS
 from mdepth_jax.models.weights import save_weights
 from mdepth_jax.paper import figures
-from mdepth_jax.training import setup, stages
+from mdepth_jax.training import adversary, setup, stages
 from mdepth_jax.training.config import differences, flatten, override
 from mdepth_jax.training.objective import make_objective
 from mdepth_jax.training.optimizers import make_balancer, make_schedule
@@ -281,10 +282,22 @@ def folder(tmp_path_factory):
     return path
 
 
+class SmallDiscriminator(nnx.Module):
+    """One convolution of image and depth."""
+
+    def __init__(self, *, rngs):
+        self.conv = layers.Conv(4, 1, 3, 2, rngs=rngs)
+
+    def __call__(self, image, depth):
+        both = jnp.concatenate([image.astype(jnp.float32) / 255, depth], axis=-1)
+        return self.conv(both).mean(axis=(1, 2, 3))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def quick_to_compile():
-    """The encoder has few layers, and XLA's convolutions compile fastest."""
+    """The encoder and the discriminator have few layers, and XLA's convolutions compile fastest."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adversary, "Discriminator", SmallDiscriminator)
         for module in (depthwise, layers):
             patch.setattr(module, "default_implementation", lambda: "lax")
         for name in ("mobilenet_v2", "mobilenet_v1"):

@@ -38,7 +38,7 @@ def test_a_search(run, tmp_path, capsys):
     assert (workdir / "report.md").read_text() in printed
     weights = load_weights(workdir)
     assert count_parameters(weights.model) <= 315e3
-    assert (weights.config.heads, weights.header.pairs) == (0, 4)
+    assert (weights.config.heads, weights.header.pairs) == (0, 2)  # of the validation part
     assert weights.header.scores.keys() == {"whdr"}
     assert [earlier.config["model"]["heads"] for earlier in weights.header.earlier] == [2]
     assert json.loads((workdir / "config.json").read_text())["optim"]["learning_rate"] == 0.01

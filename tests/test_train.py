@@ -97,7 +97,7 @@ def test_a_finished_run_without_its_report_gets_it(finished, tmp_path, monkeypat
     with flagsaver.flagsaver():
         assert train.main(arguments) == 0
     text = (workdir / "report.md").read_text()
-    for pattern in (r"^WHDR .* at step .*$", r"^\| 8 \| .*$"):
+    for pattern in (r"^Validation set, .* at step .*$", r"^\| 8 \| .*$"):
         assert re.findall(pattern, text, re.MULTILINE) == re.findall(pattern, written, re.MULTILINE) != []
 
 

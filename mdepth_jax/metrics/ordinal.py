@@ -108,6 +108,14 @@ def wrong_pairs(
 
     Returns:
         True for each valid pair that is wrong.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from mdepth_jax.metrics import wrong_pairs
+        >>> depth = jnp.float32([[1, 2], [3, 4]]).reshape(1, 2, 2, 1)
+        >>> points = jnp.int32([[[[1, 1], [0, 0]], [[0, 1], [0, 0]]]])
+        >>> wrong_pairs(depth, points, jnp.int32([[1, -1]]), image_size=jnp.int32([[2, 2]])).tolist()
+        [[False, True]]
     """
     valid = jnp.ones(relation.shape, bool) if valid is None else valid
     at_points = jax.vmap(_sample_resized)(depth[..., 0], points.astype(jnp.int32), image_size.astype(jnp.int32))

@@ -67,7 +67,9 @@ def test_train(execute, tmp_path):
     flags = [f"--config.{key}={value}" for key, value in TINY.items()]
     cells = execute("train_on_tpu", DEVICE="cpu", RUN=str(run), FLAGS=flags, TENSORBOARD=False)
     assert "all is well" in printed(cells["device"])
-    assert "| 2 |" in shown(cells["report"], "text/markdown")[0]
+    report = shown(cells["report"], "text/markdown")[0]
+    assert "Test set:\nWHDR " in report
+    assert "2 steps;" in report
     assert len(shown(cells["report"], "image/png")) == 2
     assert len(shown(cells["predictions"], "image/jpeg")) == 4
     assert logbook.read(run)[-1]["step"] == 2

@@ -64,7 +64,7 @@ def test_tables_agree_where_they_repeat_a_network():
 
 def test_results_of_the_ablations():
     """Every row of the documentation has the WHDR of the paper behind ours."""
-    shown = re.findall(r"\| `(table\d_\w+)` \|[^|]*\|[^|]*\|[^|]*\| ([\d.]+) \|", RESULTS)
+    shown = re.findall(r"\| `(table\d_\w+)` (?:\|[^|]*){4}\| ([\d.]+) \|", RESULTS)
     assert len(shown) >= 12
     for name, whdr in shown:
         assert whdr == f"{ROWS[name].whdr:.4f}", name

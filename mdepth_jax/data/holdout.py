@@ -18,13 +18,19 @@ class Subset:
 
     def __init__(self, source: Source, indices: Sequence[int] | np.ndarray, split: str):
         self.source, self.indices = source, indices
-        self.info, self.split, self.max_pairs = source.info, split, source.max_pairs
+        self.split = split
+        self.info, self.max_pairs, self.teacher_meaning = source.info, source.max_pairs, source.teacher_meaning
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Example:
         return self.source[int(self.indices[index])]
+
+
+def count_held_out(count: int, share: float) -> int:
+    """Returns the number of examples to hold out of `count`: the share, rounded down."""
+    return int(share * count + 1e-9)  # 0.29 * 100 is 28.999999999999996
 
 
 def hold_out(source: Source, share: float, seed: int) -> tuple[Source, Source | None]:
@@ -41,7 +47,7 @@ def hold_out(source: Source, share: float, seed: int) -> tuple[Source, Source | 
     Returns:
         The part to train on, and the part held out; the whole source and None where that would be empty.
     """
-    count = int(share * len(source) + 1e-9)  # 0.29 * 100 is 28.999999999999996
+    count = count_held_out(len(source), share)
     if not count:
         return source, None
     order = np.random.default_rng(seed).permutation(len(source))

@@ -4,17 +4,15 @@ import bisect
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
 from mdepth_jax import licenses
 from mdepth_jax.data import pipeline
 from mdepth_jax.data.crops import CROPS
-from mdepth_jax.data.holdout import Subset, hold_out
+from mdepth_jax.data.holdout import count_held_out, hold_out
 from mdepth_jax.data.sources.folders import ImageFolder
 from mdepth_jax.data.sources.maps import Maps
 from mdepth_jax.data.sources.open import open_source
@@ -27,7 +25,7 @@ class Concatenation:
     """Source that concatenates several sources, of no single data set."""
 
     info = DataSetInfo()
-    split = ""
+    split = teacher_meaning = ""
 
     def __init__(self, *sources: Source):
         self.sources = sources
@@ -71,7 +69,7 @@ def open_sources(config: ConfigDict, wanted: WantedMaps) -> Sources:
     """
     data = config.data
     if data.source == "scenes":
-        count = int(data.val_share * data.count + 1e-9)
+        count = count_held_out(data.count, data.val_share)
         val: Source | None = _render(data, count, "validation", data.val_seed) if count else None
         scenes = Scenes(data.count, data.height, data.width, seed=config.seed, pairs_per_image=data.pairs or 1)
         return Sources(scenes, val, open_test_source(config, wanted))
@@ -130,8 +128,8 @@ def open_data(config: ConfigDict, wanted: WantedMaps) -> tuple[Data, Supervision
     data = Data(
         train=lambda step: pipeline.train_batches(train, spec, seed=config.seed, start_step=step, **_host()),
         steps_per_epoch=pipeline.steps_per_epoch(train, spec),
-        test=_make_eval_set(test, config, wanted, pairs),
-        val=None if val is None else _make_eval_set(val, config, wanted, pairs),
+        test=_open_eval_set(test, config, wanted, pairs),
+        val=None if val is None else _open_eval_set(val, config, wanted, pairs),
         train_sets=_name_sets(train, config.data),
     )
     for held_out in (data.val, data.test):
@@ -155,23 +153,15 @@ def _check_labels(config: ConfigDict, wanted: WantedMaps, sources: Sources) -> N
         )
 
 
-def _make_eval_set(source: Source, config: ConfigDict, wanted: WantedMaps, pairs: int) -> EvalSet:
-    """Returns the batches of a set: pairs on whole images, depth maps in the view of the training."""
-    spec = dataclasses.replace(eval_spec(config, wanted), pairs=pairs)
-    depth_spec = dataclasses.replace(spec, crop=config.data.crop)
-    has_two_views = wanted.depth and bool(source.max_pairs) and depth_spec != spec
-    if not source.max_pairs:
-        spec = depth_spec
-
-    def truths() -> Iterator[np.ndarray | None]:
-        return pipeline.eval_truths(source, depth_spec, CROPS[config.data.eval_crop], **_host())
-
-    return EvalSet(
-        batches=lambda: pipeline.eval_batches(source, spec, **_host()),
-        truths=truths if wanted.depth else None,
-        depth_batches=(lambda: pipeline.eval_batches(source, depth_spec, **_host())) if has_two_views else None,
+def _open_eval_set(source: Source, config: ConfigDict, wanted: WantedMaps, pairs: int) -> EvalSet:
+    return pipeline.open_eval_set(
+        source,
+        dataclasses.replace(eval_spec(config, wanted), pairs=pairs),
+        view=config.data.crop,
+        crop=CROPS[config.data.eval_crop],
+        has_maps=wanted.depth,
         info=_name_sets(source, config.data)[0],
-        split=source.split,
+        **_host(),
     )
 
 
@@ -183,12 +173,15 @@ def _render(data: ConfigDict, count: int, split: str, seed: int) -> Scenes:
     return Scenes(count, data.height, data.width, split=split, seed=seed, pairs_per_image=data.eval_pairs)
 
 
+def _parts(source: Source) -> tuple[Source, ...]:
+    return source.sources if isinstance(source, Concatenation) else (source,)
+
+
 def _name_sets(source: Source, data: ConfigDict) -> tuple[DataSetInfo, ...]:
     """Returns the data sets of a source; an unknown one is named after its folder."""
-    parts = source.sources if isinstance(source, Concatenation) else (source,)
     return tuple(
         part.info if part.info.name else dataclasses.replace(part.info, name=licenses.name_unknown(folder))
-        for part, folder in zip(parts, (data.root, data.unlabelled), strict=False)
+        for part, folder in zip(_parts(source), (data.root, data.unlabelled), strict=False)
     )
 
 
@@ -198,9 +191,7 @@ def _teacher_meanings(source: Source, config: ConfigDict) -> tuple[str, ...]:
     Raises:
         UserError: If `teacher.inverted` would turn maps that are read the right way round already.
     """
-    parts = source.sources if isinstance(source, Concatenation) else (source,)
-    wholes: list[Any] = [part.source if isinstance(part, Subset) else part for part in parts]
-    meanings = tuple(dict.fromkeys(whole.maps.teacher.meaning for whole in wholes if not isinstance(whole, Scenes)))
+    meanings = tuple(dict.fromkeys(part.teacher_meaning for part in _parts(source)))
     if config.teacher.inverted and any(meanings):
         raise UserError(
             f"`config.teacher.inverted=True`, but about.json says that the teacher's maps are {' and '.join(meanings)}"

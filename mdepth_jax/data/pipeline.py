@@ -6,14 +6,16 @@ one without reading those before, and every host reads only its own part of each
 
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float32
 
 from mdepth_jax.data import rows
+from mdepth_jax.data.augment import CropMode
 from mdepth_jax.data.crops import Crop
 from mdepth_jax.data.rows import BatchSpec, Row
-from mdepth_jax.data.types import MAP_KEYS, Batch, Source
+from mdepth_jax.data.types import MAP_KEYS, Batch, DataSetInfo, EvalSet, Source
 from mdepth_jax.errors import UserError
 from mdepth_jax.tensorflow_cpu import tf
 
@@ -104,6 +106,41 @@ def eval_batches(source: Source, spec: BatchSpec, *, process_index: int = 0, pro
 
     positions = _positions(0, steps, spec, process_index, process_count)
     return _batches(positions.map(lambda position: (position, position)), load, spec, process_count)
+
+
+def open_eval_set(
+    source: Source,
+    spec: BatchSpec,
+    *,
+    view: CropMode = "none",
+    crop: Crop | None = None,
+    has_maps: bool = False,
+    info: DataSetInfo | None = None,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> EvalSet:
+    """Opens a set to evaluate on: pairs are judged on whole images, depth maps in the view of the training.
+
+    Args:
+        source: Source of the examples.
+        spec: Specification of a batch of whole images.
+        view: Part of an image that the training crops to.
+        crop: Rows and columns of a depth map to evaluate; None for all.
+        has_maps: Whether to compare with the depth maps.
+        info: Identity of the data set; None for that of the source.
+        process_index: Index of this host.
+        process_count: Number of hosts.
+    """
+    host = {"process_index": process_index, "process_count": process_count}
+    depth_spec = replace(spec, crop=view) if has_maps else spec
+    first_spec = spec if source.max_pairs else depth_spec
+    return EvalSet(
+        batches=lambda: eval_batches(source, first_spec, **host),
+        truths=(lambda: eval_truths(source, depth_spec, crop, **host)) if has_maps else None,
+        depth_batches=None if first_spec == depth_spec else lambda: eval_batches(source, depth_spec, **host),
+        info=info or source.info,
+        split=source.split,
+    )
 
 
 def eval_truths(

@@ -67,10 +67,12 @@ class Source(Protocol):
     Attributes:
         info: Identity and terms of use of the data set, as its metadata state them.
         split: Name of the split that is read, or of a part of it; empty if it has none.
+        teacher_meaning: Meaning of its cached teacher's maps, see `mdepth_jax.data.map_info`; empty if it states none.
     """
 
     info: DataSetInfo
     split: str
+    teacher_meaning: str
 
     @property
     def max_pairs(self) -> int:

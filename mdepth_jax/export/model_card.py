@@ -13,10 +13,10 @@ from mdepth_jax.models import Header
 from mdepth_jax.models.score import TITLES, Score
 from mdepth_jax.tflite.quantization import FLOAT16_MAX
 from mdepth_jax.tflite.timing import FileTiming
-from mdepth_jax.training.provenance import has_unit, list_licenses
+from mdepth_jax.training.provenance import describe_initial_weights, has_unit, list_licenses
 from mdepth_jax.training.recipe import describe_lacks, find_lacks
 
-UNKNOWN = "unknown"
+UNKNOWN = licenses.UNKNOWN
 PAPER = "*Real-time Monocular Depth Estimation with Sparse Supervision on Mobile* (Yucel et al., CVPRW 2021)"
 Rows = Iterable[tuple[str, object]]
 
@@ -93,7 +93,7 @@ def _training(config: ConfigDict, header: Header) -> Rows:
     yield "images", f"{data.height}x{data.width} (HxW), batches of {data.batch_size}"
     yield "optimizer", f"{optim.optimizer}, learning rate {optim.learning_rate:g}, {optim.schedule}"
     yield "length", UNKNOWN if header.step is None else f"{config.train.epochs} epochs; weights of step {header.step}"
-    yield "initial weights", _initial_weights(config, header)
+    yield "initial weights", describe_initial_weights(config, header.earlier)
     if lacks := find_lacks(header.lineage):
         yield "not the whole recipe of the paper", f"without {describe_lacks(lacks)}"
     yield "seed", config.seed
@@ -102,14 +102,6 @@ def _training(config: ConfigDict, header: Header) -> Rows:
 def _commands(header: Header) -> str:
     commands = [run.command or UNKNOWN for run in header.lineage]
     return "\n".join(["Commands, the last one made these weights:\n", *(f"    {command}" for command in commands)])
-
-
-def _initial_weights(config: ConfigDict, header: Header) -> str:
-    if header.earlier:
-        return "those of the run before"
-    if config.model.start or config.model.widths:
-        return config.model.start or UNKNOWN
-    return config.model.pretrained or "random"
 
 
 def _accuracy(card: ModelCard) -> str:

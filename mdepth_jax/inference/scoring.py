@@ -1,7 +1,7 @@
 """Scores of a trained network on a data set."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from mdepth_jax.data import loading, pipeline
 from mdepth_jax.data.crops import CROPS
-from mdepth_jax.data.types import Batch, EvalSet, Source, WantedMaps
+from mdepth_jax.data.types import Source, WantedMaps
 from mdepth_jax.models import DepthNet
 from mdepth_jax.models.score import Score, write_scores
 from mdepth_jax.training.evaluation import Evaluation, evaluate
@@ -37,7 +37,7 @@ def evaluate_network(
     Args:
         network: Flax network in evaluation mode, or a function from images `[B, H, W, 3]` to predictions
             `[B, H, W, 1]`, such as the interpreter of a `.tflite` file.
-        source: Held-out set.
+        source: Data set to evaluate on.
         config: Configuration of the run that made the network, with the size of the network's input.
         batch_size: Batch size; it is rounded up to a multiple of the number of devices.
         has_maps: Whether to compare with the set's depth maps.
@@ -49,20 +49,15 @@ def evaluate_network(
     else:
         mesh = make_mesh(jax.devices()[:1])
         eval_step = _make_function_step(network)
-    spec = loading.eval_spec(config, WantedMaps(depth=has_maps))
-    spec = dataclasses.replace(spec, batch_size=mesh.size * -(-batch_size // mesh.size))
-    depth_spec = dataclasses.replace(spec, crop=config.data.crop) if has_maps else spec
-    held_out = EvalSet(lambda: _open_batches(source, spec if source.max_pairs else depth_spec))
-    if has_maps:
-        crop = CROPS[config.data.eval_crop]
-        held_out = held_out._replace(truths=lambda: pipeline.eval_truths(source, depth_spec, crop))
-    if source.max_pairs and depth_spec != spec:
-        held_out = held_out._replace(depth_batches=lambda: _open_batches(source, depth_spec))
+    spec = dataclasses.replace(
+        loading.eval_spec(config, WantedMaps()),
+        batch_size=mesh.size * -(-batch_size // mesh.size),
+        depth=False,  # of scenes: nothing here draws it
+    )
+    held_out = pipeline.open_eval_set(
+        source, spec, view=config.data.crop, crop=CROPS[config.data.eval_crop], has_maps=has_maps
+    )
     return evaluate(eval_step, held_out, mesh, log=config.data.log, align=align, has_ratio=predicts_depth(config))
-
-
-def _open_batches(source: Source, spec: pipeline.BatchSpec) -> Iterator[Batch]:
-    return pipeline.eval_batches(source, dataclasses.replace(spec, depth=False, teacher_depth=False))
 
 
 def to_json(evaluation: Evaluation, scores: Mapping[str, Score] | None = None) -> dict[str, Any]:
@@ -74,12 +69,9 @@ def to_json(evaluation: Evaluation, scores: Mapping[str, Score] | None = None) -
     """
     result: dict[str, Any] = dict(evaluation.scores)
     if evaluation.total:
-        result |= {"interval": evaluation.interval} if evaluation.interval is not None else {}
-        result |= {
-            "pairs": evaluation.total,
-            "wrong": evaluation.wrong,
-            "row_whdr": evaluation.row_whdr,
-        }
+        interval = evaluation.interval
+        result |= {"interval": interval} if interval is not None else {}
+        result |= {"pairs": evaluation.total, "wrong": evaluation.wrong, "row_whdr": evaluation.row_whdr}
     if evaluation.maps:
         result |= {"depth_maps": evaluation.maps}
     return result | {"scores": write_scores(scores)} if scores else result

@@ -44,7 +44,8 @@ def load_task(
         weights: Path of a run or of its weights, see `models.weights.find_weights`.
         resource: Key of `resources.FORMATS`.
         settings: Settings of the search, with the resource budget.
-        overrides: Keys of the run's configuration to replace, with their values; `data.val` for the search alone.
+        overrides: Keys of the run's configuration to replace, with their values; those of the
+            validation set for the search alone.
         latency_table: Path of the latency table, see `resources.make_resource`.
 
     Raises:
@@ -52,17 +53,16 @@ def load_task(
     """
     loaded = load_weights(weights)
     config = config_of_weights(loaded)
-    val, root = config.data.val, config.data.root
+    root, validation = config.data.root, {key: config.data[key] for key in ("val", "val_share", "val_seed")}
     for key, value in (overrides or {}).items():
         override(config, key, value)
     if config.model.heads:
         print(f"{weights} was trained with {config.model.heads} intermediate heads; they are dropped")
     config.model.update(loaded.config.to_dict() | {"dtype": config.model.dtype})
-    validation = {"val": val, "val_share": config.data.val_share, "val_seed": config.data.val_seed}
     settle_config(config, overrides or {}, {"model.heads", "model.decoder"})
     check_config(config)
     run_config = config.copy_and_resolve_references()
-    run_config.data.update(validation)  # another set to choose by leaves that of the run's own unused
+    run_config.data.update(validation)
     structure = find_structure(loaded.model, config.data.height, config.data.width)
     task = PruningTask(
         model=loaded.model,

@@ -33,6 +33,11 @@ def _check_data(data: ConfigDict) -> None:
         raise UserError("`config.data.root` is empty; name the folder of your data: `config.data.root=DIR`")
     if data.source == "scenes" and not (data.count and data.eval_count):
         raise UserError("`config.data.count` and `config.data.eval_count` say how many scenes; both must be positive")
+    if data.val and data.val in (data.train, data.eval):
+        raise UserError(
+            f"`config.data.val` is {data.val!r}, which the run is also trained or tested on; name another split, or "
+            "leave it empty to hold out a part of the training images"
+        )
 
 
 def _check_terms(config: ConfigDict) -> None:

@@ -1,6 +1,6 @@
 """The origin of a network and the meaning of its depth, as the header of its weights states them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ml_collections import ConfigDict
 
@@ -105,6 +105,20 @@ def describe_output(config: ConfigDict) -> str:
     """Describes the output of a run's network: depth, or a factor times its logarithm."""
     log = config.data.log
     return describe_depth(config) + (f"; {log:g} times its natural logarithm" if log else "")
+
+
+def describe_initial_weights(config: ConfigDict, earlier: Sequence[TrainingRun]) -> str:
+    """Describes the weights that a run starts from.
+
+    Args:
+        config: Configuration of the run.
+        earlier: Runs that they have been through, the first one first.
+    """
+    if earlier:
+        return "those of the run before"
+    if config.model.start or config.model.widths:
+        return config.model.start or licenses.UNKNOWN
+    return config.model.pretrained or "random"
 
 
 def find_licenses(runs: Iterable[TrainingRun]) -> list[License]:

@@ -38,9 +38,9 @@ def describe_recipe(config: ConfigDict, terms: Iterable[Term], earlier: Sequence
         terms: Terms of the run.
         earlier: Runs that the weights have been through before, the first one first.
     """
-    teacher, model = config.teacher, config.model
+    teacher = config.teacher
     teachers = ["cached maps"] * teacher.maps + [teacher.run] * bool(teacher.run)
-    weights = "those of the run before" if earlier else model.start or model.pretrained or "random"
+    weights = provenance.describe_initial_weights(config, earlier)
     lines = [
         f"Learns from {' + '.join(term.name for term in terms)}; teacher: {' and '.join(teachers) or 'none'}; "
         f"initial weights: {weights}"
@@ -121,10 +121,10 @@ def write_report(
     parts = provenance.find_licenses([*earlier, TrainingRun("", config.to_dict(), data.train_sets)])
     measured = describe_evaluation(result.evaluation)
     if result.evaluation:
-        last = provenance.score_evaluation(
-            result.evaluation, config, data=data.test.info, split=data.test.split, step=result.step
+        scores_of_test = provenance.score_evaluation(
+            result.evaluation, config, data=data.test.info, split=data.test.split
         )
-        measured += [*describe_origin(last), "read once, at the end"]
+        measured += [*describe_origin(scores_of_test), "read once, at the end"]
     sections = [
         f"# {config.name}",
         network,

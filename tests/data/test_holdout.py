@@ -8,7 +8,7 @@ from mdepth_jax.data.types import DataSetInfo, Example
 class Numbers:
     """Source whose images show their own indices."""
 
-    max_pairs, info, split = 3, DataSetInfo(name="numbers"), "train"
+    max_pairs, info, split, teacher_meaning = 3, DataSetInfo(name="numbers"), "train", "relative depth"
 
     def __init__(self, count):
         self.count = count
@@ -33,6 +33,7 @@ def test_every_example_is_in_one_part(count, share, held_out):
     assert contents(train) == sorted(contents(train))
     assert (train.split, val.split) == ("train", "train (validation part)")
     assert (train.info, val.info, val.max_pairs) == (Numbers.info, Numbers.info, 3)
+    assert train.teacher_meaning == val.teacher_meaning == "relative depth"
 
 
 @pytest.mark.parametrize(("count", "share"), [(9, 0.1), (20, 0.0), (0, 0.5)])

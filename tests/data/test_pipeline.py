@@ -21,7 +21,7 @@ class Noise:
     """Images of noise; the image of index i has i pairs, at most `pairs`, and the depth i + 1 everywhere."""
 
     info = DataSetInfo()
-    split = "train"
+    split, teacher_meaning = "train", ""
 
     def __init__(self, count, pairs=3):
         self.count, self.max_pairs = count, pairs

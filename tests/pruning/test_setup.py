@@ -85,6 +85,8 @@ def test_a_pruned_run_can_be_pruned_again_by_other_held_out_data(pruned, tmp_pat
     weights = load_weights(workdir)
     assert task.resource.measure(task.structure.shapes) == count_parameters(weights.model)
     assert (task.config.data.val, task.run_config.data.val) == ("select", "")
+    larger = load_task(workdir, budget=300e3, data_val_share=0.75)
+    assert (larger.config.data.val_share, larger.run_config.data.val_share) == (0.75, 0.5)
     search = setup.make_search(task, tmp_path / "again", FLAGS)
     assert search.task.config.model.widths == weights.config.widths
     assert "The discriminator stays out of the search" in capsys.readouterr().out

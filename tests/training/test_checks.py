@@ -55,6 +55,8 @@ from mdepth_jax.training.config import overlay, override
             "is 'eigen', which only a run with a term of depth maps in `config.loss.terms`, or "
             "`config.train.best_by=rmse` reads; set `config.data.eval_crop=none`",
         ),
+        ("data.val", "test", "is 'test', which the run is also trained or tested on; name another split"),
+        ("data.val", "train", "is 'train', which the run is also trained or tested on"),
         ("needs", "ranking+imagenet", ": 'imagenet' is unknown; choose from ranking, "),
         ("without", "weights", ": 'weights' is unknown; choose from teacher, pretrained, joined by +"),
     ],

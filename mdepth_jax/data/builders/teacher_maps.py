@@ -93,14 +93,20 @@ def write_teacher_maps(job: TeacherJob) -> TeacherReport:
         else:
             known.append(result)
     rate = len(known) / (time.perf_counter() - start)
-    parts = [f"{len(known)} maps of {recipe['meaning']} in {job.folder}, {rate:.1f} a second"]
-    if existing := len(paths) - len(missing):
+    written = f"{len(known)} maps of {recipe['meaning']} in {job.folder}, {rate:.1f} a second"
+    return TeacherReport(_summarize(written, known, len(paths) - len(missing), failures), failures)
+
+
+def _summarize(written: str, known: Sequence[float], existing: int, failures: Sequence[UserError]) -> str:
+    """Adds to what was written how many maps were there, the share of unknown pixels, and the images without a map."""
+    parts = [written]
+    if existing:
         parts.append(f"{existing} were there already")
     if known and np.mean(known) < 1:
         parts.append(f"{1 - np.mean(known):.2%} of the pixels are unknown")
     if failures:
         parts.append(f"{len(failures)} images have no map")
-    return TeacherReport("; ".join(parts), failures)
+    return "; ".join(parts)
 
 
 def make_map(

@@ -39,6 +39,7 @@ class ImageFolder:
         max_pairs: Largest number of pairs of an image.
         info: Identity of the data set: the `about.json` next to the entries, or in the root.
         split: Name of the split; empty without a file of the entries.
+        teacher_meaning: Meaning of the teacher's maps; empty if unknown.
 
     Raises:
         UserError: If there are no images, no image has a wanted map, or the teacher's maps have another unit.
@@ -55,6 +56,7 @@ class ImageFolder:
         teacher = root / MAP_FOLDERS["teacher_depth"]
         self.root, self.csv = root, csv
         self.maps = maps if maps.teacher_depth is None else maps.with_teacher(read_map_info(teacher), str(teacher))
+        self.teacher_meaning: str = self.maps.teacher.meaning
         self.info = read_about(*([csv.parent] if csv else []), root)
         self.split = csv.stem.removeprefix("pairs_").removeprefix("DIW_") if csv else ""
         self.entries = _list_images(root) if entries is None else entries

@@ -28,6 +28,7 @@ class Records:
         max_pairs: Largest number of pairs of an image.
         info: Identity of the data set, which `prepare` wrote into the metadata; unknown in older records.
         split: Name of the split, or of the part of it.
+        teacher_meaning: Meaning of the teacher's maps; empty if unknown.
 
     Raises:
         UserError: If there is no such split, or no example has a wanted map.
@@ -45,6 +46,7 @@ class Records:
         teacher = builder.info.metadata.get(TEACHER_KEY)
         info = parse_map_info(teacher, f"{directory}: metadata of the teacher's maps") if teacher else UNKNOWN_MAPS
         self.maps = maps.with_teacher(info, str(directory))
+        self.teacher_meaning: str = self.maps.teacher.meaning
         self.max_pairs = metadata["max_pairs"]
         about = builder.info.metadata.get(ABOUT_KEY)
         self.info = parse_about(about, f"{directory}: metadata") if about else DataSetInfo()

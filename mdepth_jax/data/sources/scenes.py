@@ -32,6 +32,7 @@ class Scenes:
     """
 
     info = KNOWN_SETS["scenes"]
+    teacher_meaning = ""
 
     def __init__(
         self,

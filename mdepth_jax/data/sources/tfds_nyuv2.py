@@ -28,6 +28,7 @@ class TfdsNyuv2:
 
     max_pairs = 0
     info = KNOWN_SETS["nyuv2"]
+    teacher_meaning = ""
 
     def __init__(self, directory: Path, split: str, *, maps: Maps):
         builder = tfds.builder_from_directory(directory)
